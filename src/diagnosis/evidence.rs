@@ -1,0 +1,153 @@
+//! What a registry was seen to answer to one question. Facts only, no opinion: the status, codes and
+//! text of every refusal, the kind of every failure, and how far a login got.
+
+use crate::credential::Source;
+use crate::image::platform::Entry;
+use crate::image::{Digest, Platform};
+
+use super::cause::Reason;
+
+/// Everything a question brought to light.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// In the order made: the Pod's credentials (or one anonymous attempt), then, where those were
+    /// refused, the logins of the person who asks.
+    pub attempts: Vec<Attempt>,
+    /// What the manifest holds, when platforms were asked and it was found.
+    pub contents: Option<Result<Contents, Trouble>>,
+}
+
+impl Answer {
+    /// The first attempt that found the manifest.
+    pub fn found(&self) -> Option<(&Attempt, &Found)> {
+        self.attempts.iter().find_map(|attempt| match &attempt.reply {
+            Reply::Found(found) => Some((attempt, found)),
+            _ => None,
+        })
+    }
+}
+
+/// One try with one credential.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// `None`: anonymous.
+    pub login: Option<Login>,
+    pub whose: Whose,
+    pub reply: Reply,
+    /// What is known of the repository after a 404.
+    pub repository: Repository,
+}
+
+/// Whose credentials an attempt used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The Pod's, as a kubelet would: anonymous when it has none.
+    Pod,
+    /// Those of the person or pipeline that runs pullproof.
+    Own,
+}
+
+/// Who asked. Never the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    pub user: String,
+    pub source: Source,
+    /// The entry that matched has no password, so a runtime sends nothing for it.
+    pub sends_nothing: bool,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    Found(Found),
+    Refused(Refusal),
+    /// No usable answer.
+    Trouble(Trouble),
+}
+
+/// The manifest is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The host that answered.
+    pub host: String,
+    pub digest: Digest,
+    pub media_type: String,
+}
+
+/// The registry, or its token service, answered with a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The host that refused: the registry, or the token service.
+    pub host: String,
+    pub by: By,
+    pub status: u16,
+    /// Error codes, for example `MANIFEST_UNKNOWN`.
+    pub codes: Vec<String>,
+    /// The registry's own words, cleaned and cut; empty when it said nothing.
+    pub text: String,
+    pub auth: Auth,
+    /// `error=` of the challenge that came with the refusal, for example `insufficient_scope`.
+    pub challenge_error: Option<String>,
+}
+
+/// Who refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Registry,
+    TokenService,
+}
+
+/// How far the login got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// The registry never asked for one.
+    NotDemanded,
+    /// Basic was demanded and nothing could be sent.
+    BasicDemanded,
+    /// The login was sent by Basic.
+    BasicSent,
+    /// The token service was asked anonymously and refused.
+    AnonymousTokenRefused,
+    /// The token service refused the login.
+    LoginTokenRefused,
+    /// A token was issued to nobody in particular.
+    AnonymousToken,
+    /// A token was issued to the login.
+    LoginToken,
+}
+
+/// What is known of the repository.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Repository {
+    #[default]
+    Unknown,
+    /// Its tags were listed with the same credential; `tags` may be a first page only.
+    Readable { tags: Vec<String> },
+    /// The registry says NAME_UNKNOWN; `login_demanded` tells whether it ever asked for a login.
+    NameUnknown { login_demanded: bool },
+}
+
+/// No usable answer came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    pub reason: Reason,
+    /// The host that failed (the registry, its token service, a redirect's target).
+    pub host: String,
+    pub status: Option<u16>,
+    /// What happened, in words, without secrets and query strings.
+    pub text: String,
+}
+
+/// What a manifest holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Contents {
+    /// An index and its entries, nested ones included.
+    Index(Vec<Entry>),
+    /// One image and the platform its config names.
+    Image { platform: Platform },
+    /// No container image: an artifact, schema 1, an unknown media type. `pulls`: containerd and
+    /// CRI-O fetch an artifact without complaint and fail when the container is created.
+    Unsupported { what: String, pulls: bool },
+    /// The bytes do not have the digest that names them, or a part is missing.
+    Corrupt { what: String },
+}

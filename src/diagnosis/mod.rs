@@ -1,0 +1,71 @@
+//! From what was seen to what it means: the closed list of causes, the evidence, and the reading of
+//! one by the other. Plain functions: no clock, no network.
+
+pub mod advice;
+pub mod cause;
+pub mod diagnose;
+pub mod evidence;
+pub mod suggest;
+
+pub use cause::{Cause, Certainty, Class, Reason};
+pub use diagnose::diagnose;
+pub use evidence::{Answer, Attempt};
+
+use crate::image::{Digest, Platform};
+
+/// What a question came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The manifest is there for this Pod, as far as was asked.
+    Pullable,
+    /// The image is wrong, or the Pod's right to it.
+    Finding { cause: Cause, certainty: Certainty },
+    /// It could not be told; never called a bad image.
+    Inconclusive { reason: Reason },
+}
+
+/// An outcome with everything a report says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnosis {
+    pub outcome: Outcome,
+    /// One sentence without a full stop: what is the matter, in words.
+    pub summary: String,
+    /// Two or three words beside the caret, for example `no such tag`.
+    pub label: String,
+    /// Digest of what the reference names now (of the index, where it is one).
+    pub digest: Option<Digest>,
+    /// Platforms the image offers; empty when they were not asked.
+    pub offered: Vec<Platform>,
+    /// Would a node's pull succeed, as far as the manifest? `None`: not known.
+    pub pulls: Option<bool>,
+    /// Would it run on the platforms wanted? `None`: not known or not asked.
+    pub runs: Option<bool>,
+    /// All that was found, the outcome's own cause first, hygiene too.
+    pub findings: Vec<Listed>,
+    pub evidence: Vec<Seen>,
+    /// What to do next, one sentence each, best first.
+    pub advice: Vec<String>,
+    /// Why a finding is only likely, or another remark a reader needs.
+    pub remarks: Vec<String>,
+}
+
+/// One entry of the list of all that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub cause: Cause,
+    pub text: String,
+}
+
+/// One thing that was seen, told for people and programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The host that answered, or was to answer.
+    pub host: String,
+    pub status: Option<u16>,
+    /// Error codes of the registry, for example `MANIFEST_UNKNOWN`.
+    pub codes: Vec<String>,
+    /// User and source of the credential that was used; `None` without login.
+    pub credential: Option<(String, String)>,
+    /// What was asked and what came, in words.
+    pub text: String,
+}

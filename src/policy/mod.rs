@@ -1,0 +1,43 @@
+//! ImageCheckPolicy: what a team wants to be denied, warned of, or only counted. [`wants`] speaks
+//! before the registry is asked, [`judge`] after.
+
+pub mod glob;
+pub mod image_check_policy;
+pub mod judge;
+pub mod matching;
+pub mod wants;
+
+use serde::{Deserialize, Serialize};
+
+pub use image_check_policy::ImageCheckPolicy;
+
+/// What is to be done about a result; the greater one is stricter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+pub enum Action {
+    Allow,
+    Audit,
+    Warn,
+    Deny,
+}
+
+impl Action {
+    /// The name used in JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            Action::Allow => "allow",
+            Action::Audit => "audit",
+            Action::Warn => "warn",
+            Action::Deny => "deny",
+        }
+    }
+}
+
+/// An action, and who said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub action: Action,
+    /// Name of the policy; `None`: the built-in default.
+    pub policy: Option<String>,
+    /// The rule inside it, for example `causes[tag-not-found]` or `action`.
+    pub rule: String,
+}

@@ -4,12 +4,18 @@
 //! with it as a [`Source`], because that is part of every answer.
 
 pub mod docker_config;
+mod entries;
+mod glob;
+mod go_json;
+pub(crate) mod go_url;
 pub mod keyring;
 pub mod pull_secret;
 
 use std::borrow::Cow;
 use std::fmt;
 
+pub use docker_config::DockerConfig;
+pub use entries::{Error, Reason};
 pub use keyring::{Keyring, Lookup, Order};
 pub use pull_secret::PullSecret;
 

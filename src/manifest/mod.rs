@@ -1,12 +1,18 @@
 //! Kubernetes manifests as text: read, parsed with byte spans, walked for images, pull secrets and
 //! ServiceAccounts. Only [`source`] touches the file system.
 
+pub mod extract;
 pub mod kinds;
+mod placeholder;
+mod pod_spec;
 pub mod source;
 pub mod walk;
 pub mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+
+pub use extract::extract_source;
+pub use source::{SourceOptions, extract};
 
 use crate::credential::PullSecret;
 use crate::image::ImageUse;
@@ -27,11 +33,45 @@ pub struct Extraction {
     pub files: usize,
 }
 
+impl Extraction {
+    /// Adds what a later source holds.
+    pub fn append(&mut self, other: Extraction) {
+        let Extraction { uses, secrets, service_accounts, namespaces, broken, notes, files } =
+            other;
+        self.uses.extend(uses);
+        self.secrets.extend(secrets);
+        self.service_accounts.extend(service_accounts);
+        self.namespaces.extend(namespaces);
+        self.broken.extend(broken);
+        self.notes.extend(notes);
+        self.files += files;
+    }
+
+    /// Keeps the Secrets that may matter to a pull: of a docker type, or named by some
+    /// `imagePullSecrets`. Only known once all sources are there.
+    pub fn drop_other_secrets(&mut self) {
+        let of_pods = self.uses.iter().flat_map(|found| &found.workload.pull_secrets);
+        let of_accounts = self.service_accounts.iter().flat_map(|account| &account.pull_secrets);
+        let named: HashSet<&str> = of_pods.chain(of_accounts).map(String::as_str).collect();
+        self.secrets.retain(|secret| {
+            DOCKER_TYPES.contains(&secret.secret_type.as_str())
+                || named.contains(secret.name.as_str())
+        });
+    }
+}
+
+const DOCKER_TYPES: [&str; 2] = ["kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"];
+
 /// A Secret in the manifests that may hold registry credentials (either docker type, or named by an
 /// `imagePullSecrets` of the same inputs).
 #[derive(Debug)]
 pub struct FoundSecret {
     pub place: Place,
+    /// As written; empty when absent.
+    pub namespace: String,
+    pub name: String,
+    /// `type` as written; `Opaque` when absent.
+    pub secret_type: String,
     pub secret: PullSecret,
 }
 

@@ -1,0 +1,111 @@
+//! One text to an [`Extraction`]: every document is parsed and walked, a broken one is told apart
+//! from a template and from a file that is no manifest at all. No I/O.
+
+use std::sync::Arc;
+
+use super::yaml::{ParseError, Reader};
+use super::{Broken, Extraction, Note, walk};
+use crate::image::usage::{Place, Source};
+
+/// Finds what one text holds. Uses come in order of place.
+pub fn extract_source(source: &Arc<Source>) -> Extraction {
+    let mut found = Extraction::default();
+    let mut errors = Vec::new();
+    for document in Reader::new(&source.text) {
+        match document {
+            Ok(document) => {
+                if walk::document(source, &document, &mut found) {
+                    found.files = 1;
+                    let duplicates = document.duplicates.iter();
+                    found.notes.extend(duplicates.map(|duplicate| {
+                        let text = format!(
+                            "key \"{}\" is written twice, the last one counts",
+                            duplicate.key
+                        );
+                        note(source, "duplicate-key", text, duplicate.line)
+                    }));
+                }
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    report(source, errors, &mut found);
+    found.uses.sort_by_key(|found| found.site.place.as_ref().map(|place| place.span.start));
+    found
+}
+
+fn report(source: &Arc<Source>, mut errors: Vec<ParseError>, found: &mut Extraction) {
+    let before = errors.len();
+    let first = errors.first().map_or(1, |error| error.line);
+    errors.retain(|error| !looks_like_template(document_text(&source.text, error.document)));
+    if errors.len() < before {
+        let text = "does not parse before it is rendered: a Helm template, skipped".to_owned();
+        found.notes.push(note(source, "helm-template", text, first));
+    }
+    let Some(error) = errors.first() else { return };
+    if !looks_like_manifest(&source.text) {
+        let text = format!("not read as a manifest: {}", error.reason);
+        found.notes.push(note(source, "unparsable-file", text, error.line));
+        return;
+    }
+    found.broken.extend(errors.into_iter().map(|error| Broken {
+        place: Place {
+            source: Arc::clone(source),
+            span: error.span,
+            line: error.line,
+            column: error.column,
+        },
+        reason: error.reason,
+    }));
+}
+
+fn note(source: &Source, id: &'static str, text: String, line: usize) -> Note {
+    Note { id, text, place: Some((source.name.clone(), line)), object: None }
+}
+
+/// Whether a text, which may be cut or broken, means to hold Kubernetes objects.
+pub(super) fn looks_like_manifest(text: &str) -> bool {
+    text.contains("\"apiVersion\"")
+        || text.lines().any(|line| {
+            let line = line.trim_start_matches(['\u{feff}', ' ', '\t', '-']);
+            line.starts_with("apiVersion:") || line.starts_with("kind:")
+        })
+}
+
+/// Braces where only a template has them. Alert rules and dashboards have `{{ $labels.x }}` inside
+/// strings, and a mistake elsewhere in such a file has to stay a mistake.
+fn looks_like_template(text: &str) -> bool {
+    text.contains("{{")
+        && (["{{-", "-}}", ": {{", "- {{", ".Values", ".Release", ".Chart"]
+            .iter()
+            .any(|mark| text.contains(mark))
+            || text.lines().any(|line| line.trim_start().starts_with("{{")))
+}
+
+/// The text from `start` to the next document.
+fn document_text(text: &str, start: usize) -> &str {
+    let rest = text.get(start..).unwrap_or_default();
+    let end = rest.find("\n---").unwrap_or(rest.len());
+    &rest[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifests_are_recognised_when_they_do_not_parse() {
+        assert!(looks_like_manifest("x\n  kind: Pod\n"));
+        assert!(looks_like_manifest("- apiVersion: v1\n"));
+        assert!(looks_like_manifest("{\"apiVersion\": "));
+        assert!(!looks_like_manifest("a: [\nmankind: x"));
+    }
+
+    #[test]
+    fn alert_rules_are_no_templates() {
+        assert!(!looks_like_template("summary: \"{{ $labels.pod }} is down\""));
+        assert!(looks_like_template("{{- if .Values.x }}"));
+        assert!(looks_like_template("image: {{ include \"x\" . }}"));
+        assert!(!looks_like_template("a: b"));
+    }
+}

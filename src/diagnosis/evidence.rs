@@ -2,8 +2,8 @@
 //! text of every refusal, the kind of every failure, and how far a login got.
 
 use crate::credential::Source;
-use crate::image::platform::Entry;
-use crate::image::{Digest, Platform};
+use crate::image::Digest;
+use crate::image::platform::Content;
 
 use super::cause::Reason;
 
@@ -112,6 +112,8 @@ pub enum Auth {
     LoginTokenRefused,
     /// A token was issued to nobody in particular.
     AnonymousToken,
+    /// The same, and only because the realm may not see the login.
+    Withheld,
     /// A token was issued to the login.
     LoginToken,
 }
@@ -141,10 +143,8 @@ pub struct Trouble {
 /// What a manifest holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Contents {
-    /// An index and its entries, nested ones included.
-    Index(Vec<Entry>),
-    /// One image and the platform its config names.
-    Image { platform: Platform },
+    /// An image or an index of images, read as far as the platforms wanted needed it.
+    Image(Content),
     /// No container image: an artifact, schema 1, an unknown media type. `pulls`: containerd and
     /// CRI-O fetch an artifact without complaint and fail when the container is created.
     Unsupported { what: String, pulls: bool },

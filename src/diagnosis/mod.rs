@@ -5,11 +5,16 @@ pub mod advice;
 pub mod cause;
 pub mod diagnose;
 pub mod evidence;
+mod families;
+mod platforms;
+pub mod question;
+mod seen;
 pub mod suggest;
 
 pub use cause::{Cause, Certainty, Class, Reason};
-pub use diagnose::diagnose;
+pub use diagnose::{diagnose, without_asking};
 pub use evidence::{Answer, Attempt};
+pub use question::{Context, PodLogin, Question};
 
 use crate::image::{Digest, Platform};
 

@@ -2,6 +2,7 @@
 //! platform choice, and the places where an image is named. No I/O.
 
 pub mod digest;
+pub mod media_type;
 pub mod platform;
 pub mod pull_policy;
 pub mod reference;

@@ -1,0 +1,189 @@
+//! The words of a diagnosis: what is the matter, and what to do now. Names as people write them,
+//! outside text cleaned.
+
+use super::Outcome;
+use super::cause::{Cause, Certainty};
+use super::evidence::{Answer, Contents, Repository, Whose};
+use super::question::{Context, Question};
+use super::suggest;
+use crate::credential::Source;
+use crate::image::Platform;
+use crate::image::platform::offered;
+use crate::image::reference::Target;
+use crate::text::{SHOWN, clean};
+
+/// Everything the words are made from.
+pub(super) struct Words<'a> {
+    pub question: &'a Question,
+    pub answer: &'a Answer,
+    pub context: &'a Context,
+}
+
+impl Words<'_> {
+    /// The image in normal form, as a runtime pulls it.
+    pub fn image(&self) -> String {
+        self.question.reference.pull_ref()
+    }
+
+    pub fn registry(&self) -> &str {
+        match self.question.reference.registry() {
+            "" => self.question.reference.repository().split('/').next().unwrap_or_default(),
+            registry => registry,
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.question.reference.keyring_lookup()
+    }
+
+    fn target(&self) -> String {
+        match self.question.reference.target() {
+            Target::Tag(tag) => format!("\"{tag}\""),
+            Target::Digest(digest) => digest.to_string(),
+        }
+    }
+
+    fn asker(&self) -> &str {
+        if self.context.asker.is_empty() { "the request" } else { &self.context.asker }
+    }
+
+    /// The Pod's logins that were tried, for messages.
+    fn logins(&self) -> String {
+        let mut sources: Vec<String> = Vec::new();
+        for attempt in self.answer.attempts.iter().filter(|attempt| attempt.whose == Whose::Pod) {
+            sources.extend(attempt.login.as_ref().filter(|login| !login.sends_nothing).map(|login| login.source.to_string()));
+        }
+        sources.dedup();
+        match sources.len() {
+            0 => "nobody".to_owned(),
+            1 => format!("the login of {}", sources[0]),
+            _ => format!("the logins of {}", sources.join(", ")),
+        }
+    }
+
+    fn refusal_text(&self) -> String {
+        let texts = self.answer.attempts.iter().filter_map(|attempt| match &attempt.reply {
+            super::evidence::Reply::Refused(refusal) if !refusal.text.is_empty() => Some(refusal.text.clone()),
+            _ => None,
+        });
+        texts.last().map(|text| format!(": {text}")).unwrap_or_default()
+    }
+
+    fn offered(&self) -> String {
+        match &self.answer.contents {
+            Some(Ok(Contents::Image(content))) => list(&offered(content)),
+            _ => String::new(),
+        }
+    }
+
+    fn unsupported(&self) -> String {
+        match (&self.answer.contents, self.answer.found()) {
+            (Some(Ok(Contents::Unsupported { what, .. } | Contents::Corrupt { what })), _) => clean(what, SHOWN),
+            (_, Some((_, found))) => format!("of type {}", clean(&found.media_type, 120)),
+            _ => "not an image".to_owned(),
+        }
+    }
+
+    /// What is the matter, one sentence without a full stop.
+    pub fn summary(&self, cause: Cause) -> String {
+        let (registry, name, target, asker) = (self.registry(), self.name(), self.target(), self.asker());
+        let wanted = || list(&self.question.platforms);
+        match cause {
+            Cause::TagNotFound => format!("{name} has no tag {target}"),
+            Cause::DigestNotFound => format!("{name} holds nothing with the digest {target}"),
+            Cause::RepositoryNotFound => format!("{registry} has no repository \"{}\"", self.question.reference.endpoint_repository()),
+            Cause::AbsentOrPrivate => format!("{} is absent, or {} may not see it; {registry} does not say which", self.image(), self.logins()),
+            Cause::CredentialsMissing => format!("{registry} wants a login and {asker} brings none"),
+            Cause::CredentialsRejected => format!("{registry} refuses {} as wrong or expired", self.logins()),
+            Cause::AccessDenied => format!("{} may not pull {name}", self.logins()),
+            Cause::Unauthorized => format!("{registry} does not accept {}", self.logins()),
+            Cause::SecretRegistryMismatch => format!("{registry} wants a login and no pull secret of {asker} has an entry for it"),
+            Cause::SecretInvalid => format!("a pull secret of {asker} can not be used"),
+            Cause::BlockedByRegistry => format!("{registry} blocks {}{}", self.image(), self.refusal_text()),
+            Cause::PlatformMissing => format!("{} has nothing for {}; it offers {}", self.image(), wanted(), self.offered()),
+            Cause::PlatformPartial => format!("{} is not there for all of {}; it offers {}", self.image(), wanted(), self.offered()),
+            Cause::PlatformWrong => format!("{} is built for {} only and will not run on {}", self.image(), self.offered(), wanted()),
+            Cause::UnsupportedManifest => format!("{} is {}", self.image(), self.unsupported()),
+            Cause::CorruptImage => format!("{} is damaged: {}", self.image(), self.unsupported()),
+            other => format!("{}: {}", self.image(), other.means()),
+        }
+    }
+
+    /// Two or three words beside the caret.
+    pub fn label(&self, cause: Cause) -> String {
+        match cause {
+            Cause::TagNotFound => "no such tag",
+            Cause::DigestNotFound => "no such digest",
+            Cause::RepositoryNotFound => "no such repository",
+            Cause::AbsentOrPrivate => "absent or private",
+            Cause::CredentialsMissing => "wants a login",
+            Cause::CredentialsRejected => "login refused",
+            Cause::AccessDenied => "no right to pull",
+            Cause::SecretRegistryMismatch => "no login for this registry",
+            Cause::PlatformMissing | Cause::PlatformWrong => "not built for these nodes",
+            Cause::PlatformPartial => "not built for all nodes",
+            Cause::UnsupportedManifest => "no container image",
+            other => return other.id().replace('-', " "),
+        }
+        .to_owned()
+    }
+}
+
+/// What to do now, best first.
+pub(super) fn advice(cause: Cause, words: &Words<'_>) -> Vec<String> {
+    let mut advice = Vec::new();
+    if cause == Cause::TagNotFound
+        && let Target::Tag(asked) = words.question.reference.target()
+    {
+        let tags = words.answer.attempts.iter().find_map(|attempt| match &attempt.repository {
+            Repository::Readable { tags } if !tags.is_empty() => Some(tags),
+            _ => None,
+        });
+        let near = tags.map(|tags| suggest::nearest(asked, tags)).unwrap_or_default();
+        match near.len() {
+            0 => {}
+            1 => advice.push(format!("nearest tag: {}", near[0])),
+            _ => advice.push(format!("nearest tags: {}", near.join(", "))),
+        }
+    }
+    if cause == Cause::SecretRegistryMismatch {
+        for (source, entries) in &words.context.pod_login.without_entry {
+            advice.push(mismatch(source, entries, words.registry()));
+        }
+    }
+    advice.extend(cause.cure().iter().map(|cure| (*cure).to_owned()));
+    advice
+}
+
+/// What a secret has entries for instead.
+pub(super) fn mismatch(source: &Source, entries: &[String], registry: &str) -> String {
+    let shown: Vec<String> = entries.iter().take(5).map(|entry| clean(entry, 80)).collect();
+    let has = if shown.is_empty() { "no entry at all".to_owned() } else { format!("entries for {} only", shown.join(", ")) };
+    format!("{source} has {has}, none that matches {registry}")
+}
+
+/// Why a finding is only likely.
+pub(super) fn remarks(outcome: &Outcome, words: &Words<'_>) -> Vec<String> {
+    let Outcome::Finding { certainty: Certainty::Likely, .. } = outcome else { return Vec::new() };
+    let context = words.context;
+    let mut remarks = Vec::new();
+    if context.nodes_may_log_in {
+        remarks.push(format!("only a warning, since nodes usually bring a login of their own for {}", words.registry()));
+    }
+    if !context.pod_login.unread.is_empty() {
+        remarks.push(format!("only a warning, since {} could not be read here", context.pod_login.unread.join(", ")));
+    }
+    if context.has_mirrors {
+        remarks.push("only a warning, since nodes may use a mirror that was not asked".to_owned());
+    }
+    remarks
+}
+
+fn list(platforms: &[Platform]) -> String {
+    let shown: Vec<String> = platforms.iter().take(12).map(ToString::to_string).collect();
+    match (shown.len(), platforms.len()) {
+        (0, _) => "nothing that is known".to_owned(),
+        (some, all) if some < all => format!("{} and {} more", shown.join(", "), all - some),
+        _ => shown.join(", "),
+    }
+}

@@ -1,0 +1,326 @@
+//! Reads an answer: which cause, how certain, in which words. One rule a function; the weaker cause
+//! stands wherever the evidence does not reach further.
+
+use super::advice::{self, Words};
+use super::cause::{Cause, Certainty, Class, Reason};
+use super::evidence::{Answer, Attempt, Auth, By, Contents, Found, Refusal, Reply, Repository, Trouble, Whose};
+use super::question::{Context, Question};
+use super::{Diagnosis, Listed, Outcome, Seen, families, platforms, seen};
+use crate::image::media_type::{Kind, kind};
+
+/// What an attempt, or all of them, come to.
+#[derive(Debug, Clone)]
+pub(super) enum Reading {
+    Cause(Cause),
+    Unknown(Trouble),
+}
+
+/// Reads the answer to a question.
+pub fn diagnose(question: &Question, answer: &Answer, context: &Context) -> Diagnosis {
+    let words = Words { question, answer, context };
+    let mut diagnosis = match answer.found() {
+        Some((attempt, found)) if attempt.whose == Whose::Pod => present(&words, attempt, found),
+        Some((attempt, found)) => only_own(&words, attempt, found),
+        None => refused(&words),
+    };
+    diagnosis.evidence = seen::evidence(answer);
+    add_login_findings(&mut diagnosis, &words);
+    diagnosis.remarks.extend(advice::remarks(&diagnosis.outcome, &words));
+    diagnosis
+}
+
+/// A diagnosis that no registry was needed for.
+pub fn without_asking(outcome: Outcome, summary: String, label: &str) -> Diagnosis {
+    let findings = match &outcome {
+        Outcome::Finding { cause, .. } => vec![Listed { cause: *cause, text: summary.clone() }],
+        _ => Vec::new(),
+    };
+    let advice = match &outcome {
+        Outcome::Finding { cause, .. } => cause.cure().iter().map(|cure| (*cure).to_owned()).collect(),
+        _ => Vec::new(),
+    };
+    let pulls = match outcome {
+        Outcome::Finding { certainty: Certainty::Certain, .. } => Some(false),
+        _ => None,
+    };
+    Diagnosis {
+        outcome,
+        summary,
+        label: label.to_owned(),
+        digest: None,
+        offered: Vec::new(),
+        pulls,
+        runs: pulls,
+        findings,
+        evidence: Vec::<Seen>::new(),
+        advice,
+        remarks: Vec::new(),
+    }
+}
+
+/// The Pod's own try found the manifest.
+fn present(words: &Words<'_>, attempt: &Attempt, found: &Found) -> Diagnosis {
+    let mut diagnosis = match kind(&found.media_type) {
+        Kind::Schema1 => finding(Cause::UnsupportedManifest, words),
+        Kind::Unknown | Kind::NoRegistry => finding(Cause::UnsupportedManifest, words),
+        Kind::Manifest | Kind::Index => read_contents(words),
+    };
+    diagnosis.digest = Some(found.digest.clone());
+    if let Some(login) = attempt.login.as_ref().filter(|_| attempt.whose == Whose::Own) {
+        diagnosis.remarks.push(format!("pulled with your own login ({})", login.source));
+    }
+    diagnosis
+}
+
+fn read_contents(words: &Words<'_>) -> Diagnosis {
+    match &words.answer.contents {
+        None => pullable(words),
+        Some(Err(trouble)) => inconclusive(trouble.reason, trouble_text(words, trouble)),
+        Some(Ok(Contents::Unsupported { pulls: true, .. })) if words.context.is_volume => pullable(words),
+        Some(Ok(Contents::Unsupported { pulls, .. })) => {
+            let mut diagnosis = finding(Cause::UnsupportedManifest, words);
+            diagnosis.pulls = Some(*pulls);
+            diagnosis.runs = Some(false);
+            diagnosis
+        }
+        Some(Ok(Contents::Corrupt { .. })) => finding(Cause::CorruptImage, words),
+        Some(Ok(Contents::Image(content))) => platforms::read(words, content),
+    }
+}
+
+/// Only a login of the person who asks found it: whose fault that is depends on what is known of
+/// the Pod's.
+fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
+    let has_pod = !words.context.asker.is_empty();
+    if !has_pod {
+        return present(words, own, found);
+    }
+    let reading = readings(words).into_iter().next();
+    if let (true, Some(Reading::Cause(cause))) = (words.context.pod_login.is_known, reading) {
+        let cause = match cause {
+            // The image is there, so what the registry hid is now known.
+            Cause::AbsentOrPrivate if words.question.candidates.is_empty() => Cause::CredentialsMissing,
+            Cause::AbsentOrPrivate => Cause::AccessDenied,
+            cause => cause,
+        };
+        let mut diagnosis = finding(login_cause(cause, words), words);
+        diagnosis.digest = Some(found.digest.clone());
+        return diagnosis;
+    }
+    let mut diagnosis = present(words, own, found);
+    if diagnosis.outcome == Outcome::Pullable {
+        diagnosis.pulls = None;
+        let why = format!("{} was not let in; whether its own login is good could not be seen here", words.context.asker);
+        diagnosis.remarks.push(why);
+    }
+    diagnosis
+}
+
+/// Nobody found it.
+fn refused(words: &Words<'_>) -> Diagnosis {
+    match readings(words).into_iter().next() {
+        Some(Reading::Cause(cause)) => finding(login_cause(cause, words), words),
+        Some(Reading::Unknown(trouble)) => inconclusive(trouble.reason, trouble_text(words, &trouble)),
+        None => inconclusive(Reason::NotAsked, format!("{}: nothing was asked", words.image())),
+    }
+}
+
+/// Readings of the Pod's attempts and of what others proved, the most telling first.
+fn readings(words: &Words<'_>) -> Vec<Reading> {
+    let mut ranked: Vec<(u8, Reading)> = Vec::new();
+    for attempt in &words.answer.attempts {
+        let Some(reading) = read(attempt, words) else { continue };
+        let proves_absence = matches!(reading, Reading::Cause(Cause::TagNotFound | Cause::DigestNotFound));
+        if attempt.whose == Whose::Pod || proves_absence {
+            ranked.push((rank(&reading), reading));
+        }
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, reading)| reading).collect()
+}
+
+/// What got furthest tells most; what could not be told beats every refusal but a proven absence.
+fn rank(reading: &Reading) -> u8 {
+    match reading {
+        Reading::Cause(Cause::TagNotFound | Cause::DigestNotFound) => 0,
+        Reading::Unknown(_) => 1,
+        Reading::Cause(Cause::RepositoryNotFound) => 2,
+        Reading::Cause(Cause::BlockedByRegistry) => 3,
+        Reading::Cause(Cause::AccessDenied) => 4,
+        Reading::Cause(Cause::CredentialsRejected) => 5,
+        Reading::Cause(Cause::Unauthorized) => 6,
+        Reading::Cause(Cause::CredentialsMissing) => 7,
+        Reading::Cause(_) => 8,
+    }
+}
+
+fn read(attempt: &Attempt, words: &Words<'_>) -> Option<Reading> {
+    match &attempt.reply {
+        Reply::Found(_) => None,
+        Reply::Trouble(trouble) => Some(Reading::Unknown(trouble.clone())),
+        Reply::Refused(refusal) => Some(read_refusal(attempt, refusal, words)),
+    }
+}
+
+fn read_refusal(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Reading {
+    if families::is_blocked(refusal) {
+        return Reading::Cause(Cause::BlockedByRegistry);
+    }
+    match (refusal.by, refusal.status) {
+        (By::TokenService, _) => Reading::Cause(token_refused(refusal, words)),
+        (By::Registry, 404 | 410) => Reading::Cause(not_found(attempt, refusal, words)),
+        (By::Registry, 401 | 403) => Reading::Cause(denied(refusal, words)),
+        (By::Registry, status) => Reading::Unknown(Trouble {
+            reason: Reason::Seen(Cause::BadAnswer),
+            host: refusal.host.clone(),
+            status: Some(status),
+            text: if refusal.text.is_empty() { "a refusal that no registry gives here".to_owned() } else { refusal.text.clone() },
+        }),
+    }
+}
+
+fn not_found(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Cause {
+    let missing = if words.question.reference.digest().is_some() { Cause::DigestNotFound } else { Cause::TagNotFound };
+    let logged_in = matches!(refusal.auth, Auth::LoginToken | Auth::BasicSent);
+    let name_unknown = refusal.codes.iter().any(|code| code == "NAME_UNKNOWN");
+    match &attempt.repository {
+        Repository::Readable { .. } => missing,
+        Repository::NameUnknown { login_demanded } if logged_in || !login_demanded => Cause::RepositoryNotFound,
+        Repository::NameUnknown { .. } => Cause::AbsentOrPrivate,
+        Repository::Unknown if name_unknown && logged_in => Cause::RepositoryNotFound,
+        Repository::Unknown if families::says_not_found_only_of_tags(words.registry()) => missing,
+        Repository::Unknown => Cause::AbsentOrPrivate,
+    }
+}
+
+/// The token service refused to issue a token.
+fn token_refused(refusal: &Refusal, words: &Words<'_>) -> Cause {
+    let hides = families::token_service_hides(words.registry());
+    match (refusal.auth, refusal.status) {
+        (Auth::LoginTokenRefused, 401) => Cause::CredentialsRejected,
+        (Auth::LoginTokenRefused, 403) if families::token_403_means_bad_login(words.registry()) => Cause::CredentialsRejected,
+        (Auth::LoginTokenRefused, 403) if hides => Cause::AbsentOrPrivate,
+        (Auth::LoginTokenRefused, _) => Cause::Unauthorized,
+        (_, _) if hides => Cause::AbsentOrPrivate,
+        (_, 401 | 403) => Cause::CredentialsMissing,
+        (_, _) => Cause::Unauthorized,
+    }
+}
+
+/// The registry itself answered 401 or 403.
+fn denied(refusal: &Refusal, words: &Words<'_>) -> Cause {
+    match (refusal.auth, refusal.status) {
+        (Auth::BasicDemanded, _) => Cause::CredentialsMissing,
+        (Auth::BasicSent, 401) => Cause::CredentialsRejected,
+        (Auth::BasicSent, _) if families::says_login_expired(refusal) => Cause::CredentialsRejected,
+        (Auth::BasicSent | Auth::LoginToken, _) if is_known_to_exist(words) => Cause::AccessDenied,
+        (_, _) => Cause::AbsentOrPrivate,
+    }
+}
+
+/// Another login was let in, or listed the repository.
+fn is_known_to_exist(words: &Words<'_>) -> bool {
+    let knows = |attempt: &Attempt| matches!(attempt.reply, Reply::Found(_)) || matches!(attempt.repository, Repository::Readable { .. });
+    words.answer.attempts.iter().any(knows)
+}
+
+/// Where a login is missing, what is known of the Pod's secrets may say why.
+fn login_cause(cause: Cause, words: &Words<'_>) -> Cause {
+    let login = &words.context.pod_login;
+    let all_read = login.unread.is_empty();
+    match cause {
+        Cause::CredentialsMissing if all_read && !login.ignored.is_empty() => Cause::SecretInvalid,
+        Cause::CredentialsMissing if all_read && !login.without_entry.is_empty() => Cause::SecretRegistryMismatch,
+        cause => cause,
+    }
+}
+
+/// `likely` where a node may know better; see the causes page.
+fn certainty(cause: Cause, context: &Context) -> Certainty {
+    let about_login = cause.class() == Class::Credential || cause == Cause::AbsentOrPrivate;
+    let login_unknown = context.nodes_may_log_in || !context.pod_login.unread.is_empty();
+    if context.has_mirrors || (about_login && login_unknown) { Certainty::Likely } else { Certainty::Certain }
+}
+
+/// A finding in full: words, label, advice, what it means for a pull.
+pub(super) fn finding(cause: Cause, words: &Words<'_>) -> Diagnosis {
+    let certainty = certainty(cause, words.context);
+    let summary = words.summary(cause);
+    let pulls = match (cause, certainty) {
+        (Cause::PlatformWrong, _) => Some(true),
+        (Cause::PlatformPartial, _) | (_, Certainty::Likely) => None,
+        (_, Certainty::Certain) => Some(false),
+    };
+    let runs = if matches!(pulls, Some(_)) { Some(false) } else { None };
+    Diagnosis {
+        findings: vec![Listed { cause, text: summary.clone() }],
+        label: words.label(cause),
+        advice: advice::advice(cause, words),
+        outcome: Outcome::Finding { cause, certainty },
+        summary,
+        digest: None,
+        offered: Vec::new(),
+        pulls,
+        runs,
+        evidence: Vec::new(),
+        remarks: Vec::new(),
+    }
+}
+
+pub(super) fn pullable(words: &Words<'_>) -> Diagnosis {
+    Diagnosis {
+        outcome: Outcome::Pullable,
+        summary: format!("{} is there", words.image()),
+        label: String::new(),
+        digest: None,
+        offered: Vec::new(),
+        pulls: Some(true),
+        runs: None,
+        findings: Vec::new(),
+        evidence: Vec::new(),
+        advice: Vec::new(),
+        remarks: Vec::new(),
+    }
+}
+
+pub(super) fn inconclusive(reason: Reason, summary: String) -> Diagnosis {
+    let advice = match reason {
+        Reason::Seen(cause) => cause.cure().iter().map(|cure| (*cure).to_owned()).collect(),
+        own => vec![own.means().to_owned()],
+    };
+    Diagnosis {
+        outcome: Outcome::Inconclusive { reason },
+        summary,
+        label: reason.id().replace('-', " "),
+        digest: None,
+        offered: Vec::new(),
+        pulls: None,
+        runs: None,
+        findings: Vec::new(),
+        evidence: Vec::new(),
+        advice,
+        remarks: Vec::new(),
+    }
+}
+
+fn trouble_text(words: &Words<'_>, trouble: &Trouble) -> String {
+    format!("{}: {}: {}", words.image(), crate::text::clean(&trouble.host, 255), trouble.text)
+}
+
+/// What is known of the Pod's secrets is told beside every outcome.
+fn add_login_findings(diagnosis: &mut Diagnosis, words: &Words<'_>) {
+    let login = &words.context.pod_login;
+    let mut add = |cause: Cause, text: String| {
+        if diagnosis.findings.iter().all(|listed| listed.cause != cause) {
+            diagnosis.findings.push(Listed { cause, text });
+        }
+    };
+    for (source, reason) in &login.ignored {
+        add(Cause::SecretInvalid, format!("{source} is ignored by the kubelet: {reason}"));
+    }
+    if words.question.candidates.is_empty() && login.unread.is_empty() && diagnosis.outcome != Outcome::Pullable {
+        for (source, entries) in &login.without_entry {
+            add(Cause::SecretRegistryMismatch, advice::mismatch(source, entries, words.registry()));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Does an image offer what its Pod may land on? The runtimes' choices compared, for every platform
+//! wanted.
+
+use super::advice::Words;
+use super::cause::{Cause, Reason};
+use super::diagnose::{finding, inconclusive, pullable};
+use super::{Diagnosis, Outcome};
+use crate::image::Platform;
+use crate::image::platform::{Agreement, Content, agreed, offered, runs};
+
+/// Reads the content of an image against the platforms wanted.
+pub(super) fn read(words: &Words<'_>, content: &Content) -> Diagnosis {
+    let wanted = &words.question.platforms;
+    let mut diagnosis = match content {
+        Content::Manifest { config } => {
+            let fits = |node: &&Platform| config.as_ref().is_some_and(|config| runs(node, config));
+            plain(words, wanted.iter().filter(fits).count())
+        }
+        index => indexed(words, index),
+    };
+    diagnosis.offered = offered(content);
+    diagnosis
+}
+
+/// A single image: the pull does not look at its platform, the first start does.
+fn plain(words: &Words<'_>, fitting: usize) -> Diagnosis {
+    match fitting {
+        0 => finding(Cause::PlatformWrong, words),
+        some if some < words.question.platforms.len() => partial(words),
+        _ => runs_everywhere(words),
+    }
+}
+
+fn indexed(words: &Words<'_>, index: &Content) -> Diagnosis {
+    let question = words.question;
+    let (mut taken, mut refused) = (0, 0);
+    for platform in &question.platforms {
+        match agreed(&question.runtimes, platform, index) {
+            Agreement::All => taken += 1,
+            Agreement::None => refused += 1,
+            Agreement::Differ | Agreement::NeedsConfig(_) | Agreement::NeedsIndex(_) => {
+                let text = format!("{}: container runtimes choose differently for {platform} from what it offers", words.image());
+                return inconclusive(Reason::RuntimeUnknown, text);
+            }
+        }
+    }
+    match (taken, refused) {
+        (_, 0) => runs_everywhere(words),
+        (0, _) => finding(Cause::PlatformMissing, words),
+        _ => partial(words),
+    }
+}
+
+fn partial(words: &Words<'_>) -> Diagnosis {
+    finding(Cause::PlatformPartial, words)
+}
+
+fn runs_everywhere(words: &Words<'_>) -> Diagnosis {
+    let mut diagnosis = pullable(words);
+    debug_assert_eq!(diagnosis.outcome, Outcome::Pullable);
+    diagnosis.runs = Some(true);
+    diagnosis
+}

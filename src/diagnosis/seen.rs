@@ -1,0 +1,85 @@
+//! Evidence in words: one line an attempt, who asked, what was answered, what it proves.
+
+use super::Seen;
+use super::evidence::{Answer, Attempt, Auth, By, Contents, Refusal, Reply, Repository, Trouble};
+use crate::text::{SHOWN, clean};
+
+/// All that was seen, in the order asked.
+pub(super) fn evidence(answer: &Answer) -> Vec<Seen> {
+    let mut seen: Vec<Seen> = answer.attempts.iter().map(of_attempt).collect();
+    let host = seen.last().map(|last| last.host.clone()).unwrap_or_default();
+    let credential = seen.last().and_then(|last| last.credential.clone());
+    match &answer.contents {
+        Some(Err(trouble)) => seen.push(Seen { credential, ..of_trouble(trouble) }),
+        Some(Ok(Contents::Unsupported { what, .. } | Contents::Corrupt { what })) => {
+            seen.push(Seen { host, status: Some(200), codes: Vec::new(), credential, text: clean(what, SHOWN) });
+        }
+        _ => {}
+    }
+    seen
+}
+
+fn of_attempt(attempt: &Attempt) -> Seen {
+    let credential = attempt.login.as_ref().map(|login| (clean(&login.user, 80), login.source.to_string()));
+    let who = match &attempt.login {
+        None => "without login".to_owned(),
+        Some(login) if login.sends_nothing => format!("with the empty login of {}, which sends nothing", login.source),
+        Some(login) => format!("with the login of {}", login.source),
+    };
+    let mut seen = match &attempt.reply {
+        Reply::Found(found) => Seen {
+            host: found.host.clone(),
+            status: Some(200),
+            codes: Vec::new(),
+            credential: None,
+            text: format!("200 {}", found.digest),
+        },
+        Reply::Refused(refusal) => of_refusal(refusal),
+        Reply::Trouble(trouble) => of_trouble(trouble),
+    };
+    seen.text = format!("{} {who}: {}", clean(&seen.host, 255), seen.text);
+    if let Some(proof) = proof(&attempt.repository) {
+        seen.text.push_str(proof);
+    }
+    seen.credential = credential;
+    seen
+}
+
+fn of_refusal(refusal: &Refusal) -> Seen {
+    let mut text = match (refusal.by, refusal.auth) {
+        (By::Registry, Auth::BasicDemanded) => "401, a login is demanded".to_owned(),
+        (By::Registry, _) => refusal.status.to_string(),
+        (By::TokenService, Auth::LoginTokenRefused) => format!("{} of the token service to the login", refusal.status),
+        (By::TokenService, _) => format!("{} of the token service", refusal.status),
+    };
+    for code in &refusal.codes {
+        text.push(' ');
+        text.push_str(code);
+    }
+    if let Some(error) = &refusal.challenge_error {
+        text.push_str(&format!(" {}", clean(error, 64)));
+    }
+    if refusal.auth == Auth::LoginToken {
+        text.push_str(" (the login itself was accepted)");
+    }
+    if !refusal.text.is_empty() {
+        text.push_str(&format!(": {}", refusal.text));
+    }
+    Seen { host: refusal.host.clone(), status: Some(refusal.status), codes: refusal.codes.clone(), credential: None, text }
+}
+
+fn of_trouble(trouble: &Trouble) -> Seen {
+    let text = match trouble.status {
+        Some(status) => format!("{status}, {}", trouble.text),
+        None => trouble.text.clone(),
+    };
+    Seen { host: trouble.host.clone(), status: trouble.status, codes: Vec::new(), credential: None, text }
+}
+
+fn proof(repository: &Repository) -> Option<&'static str> {
+    match repository {
+        Repository::Unknown => None,
+        Repository::Readable { .. } => Some("; the repository is readable"),
+        Repository::NameUnknown { .. } => Some("; NAME_UNKNOWN for the repository"),
+    }
+}

@@ -1,0 +1,402 @@
+//! A question to an answer: the Pod's credentials in the kubelet's order until one finds the image,
+//! then, where they were refused, the logins of the person who asks; after a 404 the repository's
+//! tags; and, when platforms are wanted, as much of the content as their choice needs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::cache::{Content as Cached, Facts, ManifestKey, RepositoryKey, Told};
+use super::client::Client;
+use super::content::{self, ACCEPT, Listed, Manifest};
+use super::guard::Guard;
+use super::host::Host;
+use super::identity::{Identities, Identity};
+use super::token::Tokens;
+use super::transport::{Response, Transport, bad_answer};
+use super::body;
+use crate::credential::Candidate;
+use crate::diagnosis::Question;
+use crate::diagnosis::cause::Reason;
+use crate::diagnosis::evidence::{Answer, Attempt, Contents, Found, Login, Reply, Repository, Trouble, Whose};
+use crate::image::platform::{Agreement, Content, agreed};
+use crate::image::media_type::{Kind, kind};
+use crate::image::reference::Target;
+use crate::image::{Digest, Platform, Reference};
+use crate::settings::{Limits, Settings};
+
+/// All registries, as one process asks them.
+pub struct Registry {
+    transport: Transport,
+    tokens: Tokens,
+    facts: Facts,
+    identities: Identities,
+    limits: Limits,
+    settings: crate::settings::Registries,
+    hosts: Mutex<HashMap<String, Option<Arc<Host>>>>,
+}
+
+/// Where a reference is asked, and by whom.
+struct Place<'a> {
+    host: &'a Host,
+    reference: &'a Reference,
+    deadline: Instant,
+}
+
+impl Registry {
+    pub fn new(settings: &Settings, guard: Guard) -> Self {
+        let limits = settings.limits.clone();
+        Self {
+            transport: Transport::new(guard, limits.clone()),
+            tokens: Tokens::new(),
+            facts: Facts::new(limits.content_cache_bytes),
+            identities: Identities::new(),
+            settings: settings.registries.clone(),
+            limits,
+            hosts: Mutex::default(),
+        }
+    }
+
+    /// HTTP requests sent so far, token requests included.
+    pub fn requests(&self) -> u64 {
+        self.transport.requests()
+    }
+
+    /// Who a credential is, for telling equal questions; never the secret.
+    pub fn identity(&self, candidate: &Candidate) -> Identity {
+        self.identities.of(&candidate.credential)
+    }
+
+    /// Asks one question; ends within the limit for a question.
+    pub async fn ask(&self, question: &Question) -> Answer {
+        let deadline = Instant::now() + self.limits.question;
+        let Some(host) = self.host(&question.reference) else {
+            return unusable_host(&question.reference);
+        };
+        let place = Place { host: &host, reference: &question.reference, deadline };
+        let mut answer = Answer::default();
+        let anonymous = [None];
+        let pods: Vec<Option<&Candidate>> = question.candidates.iter().map(Some).collect();
+        for candidate in if pods.is_empty() { &anonymous[..] } else { &pods } {
+            if self.attempt(&place, *candidate, Whose::Pod, &mut answer).await {
+                break;
+            }
+        }
+        if answer.found().is_none() && answer.attempts.iter().all(login_may_help) {
+            for candidate in &question.own {
+                if self.attempt(&place, Some(candidate), Whose::Own, &mut answer).await {
+                    break;
+                }
+            }
+        }
+        if !question.platforms.is_empty() {
+            answer.contents = self.contents(&place, question, &answer).await;
+        }
+        answer
+    }
+
+    /// Makes one attempt and adds it; whether it found the image.
+    async fn attempt(&self, place: &Place<'_>, candidate: Option<&Candidate>, whose: Whose, answer: &mut Answer) -> bool {
+        let sender = candidate.filter(|candidate| !candidate.credential.sends_nothing());
+        let told = self.manifest(place, sender).await;
+        let mut reply = told.reply.clone();
+        let mut repository = Repository::Unknown;
+        if let Reply::Refused(refusal) = &reply
+            && refusal.status == 404
+        {
+            match self.repository(place, sender).await.as_ref() {
+                Ok(known) => repository = known.clone(),
+                Err(trouble) => reply = Reply::Trouble(trouble.clone()),
+            }
+        }
+        let login = candidate.map(|candidate| Login {
+            user: candidate.credential.user().into_owned(),
+            source: candidate.source.clone(),
+            sends_nothing: candidate.credential.sends_nothing(),
+        });
+        let found = matches!(reply, Reply::Found(_));
+        answer.attempts.push(Attempt { login, whose, reply, repository });
+        found
+    }
+
+    async fn manifest(&self, place: &Place<'_>, sender: Option<&Candidate>) -> Arc<Told> {
+        let (target, digest) = match place.reference.target() {
+            Target::Tag(tag) => (tag.to_owned(), None),
+            Target::Digest(digest) => (digest.to_string(), Some(digest)),
+        };
+        let key = ManifestKey {
+            registry: place.host.registry.clone(),
+            repository: place.reference.endpoint_repository().to_owned(),
+            target,
+            identity: sender.map(|candidate| self.identity(candidate)),
+        };
+        let ask = async {
+            let (reply, auth) = self.client(place, sender).manifest(&key.target, digest).await;
+            Arc::new(Told { reply, auth })
+        };
+        self.facts.manifests.get_with_by_ref(&key, ask).await
+    }
+
+    /// What is known of the repository after a 404: one bounded listing of its tags.
+    async fn repository(&self, place: &Place<'_>, sender: Option<&Candidate>) -> Arc<Result<Repository, Trouble>> {
+        let key = RepositoryKey {
+            registry: place.host.registry.clone(),
+            repository: place.reference.endpoint_repository().to_owned(),
+            identity: sender.map(|candidate| self.identity(candidate)),
+        };
+        let ask = async {
+            let listed = self.client(place, sender).tags().await;
+            Arc::new(self.read_tags(place.host, listed))
+        };
+        self.facts.repositories.get_with_by_ref(&key, ask).await
+    }
+
+    fn read_tags(&self, host: &Host, listed: Result<Response, Trouble>) -> Result<Repository, Trouble> {
+        let response = match listed {
+            Ok(response) => response,
+            // A listing too long to read proves the repository all the same.
+            Err(trouble) if trouble.reason == Reason::TooLarge => return Ok(Repository::Readable { tags: Vec::new() }),
+            Err(_) => return Ok(Repository::Unknown),
+        };
+        match response.status {
+            200 if response.is_html() => Err(bad_answer(&response.host, 200, "a web page instead of a list of tags")),
+            200 => Ok(tag_names(&response.body).map_or(Repository::Unknown, |tags| Repository::Readable { tags })),
+            404 if response.is_html() => Err(bad_answer(&response.host, 404, "a web page instead of a registry's answer")),
+            404 => {
+                let (codes, _) = body::error(&response, self.limits.error_bytes);
+                let unknown = codes.iter().any(|code| code == "NAME_UNKNOWN");
+                Ok(if unknown { Repository::NameUnknown { login_demanded: host.demands_login() } } else { Repository::Unknown })
+            }
+            _ => Ok(Repository::Unknown),
+        }
+    }
+
+    /// Reads what the wanted platforms need: the manifest, nested indexes, configs.
+    async fn contents(&self, place: &Place<'_>, question: &Question, answer: &Answer) -> Option<Result<Contents, Trouble>> {
+        let (attempt, found) = answer.found()?;
+        let candidates = question.candidates.iter().chain(&question.own);
+        let sender = attempt.login.as_ref().filter(|login| !login.sends_nothing).and_then(|login| {
+            candidates.into_iter().find(|candidate| candidate.source == login.source && candidate.credential.user() == login.user)
+        });
+        let reader = Reader { registry: self, place, client: self.client(place, sender) };
+        Some(reader.read(found, question).await)
+    }
+
+    fn client<'a>(&'a self, place: &Place<'a>, sender: Option<&'a Candidate>) -> Client<'a> {
+        Client {
+            transport: &self.transport,
+            tokens: &self.tokens,
+            limits: &self.limits,
+            host: place.host,
+            repository: place.reference.endpoint_repository(),
+            login: sender.map(|candidate| (&candidate.credential, self.identity(candidate))),
+            deadline: place.deadline,
+        }
+    }
+
+    fn host(&self, reference: &Reference) -> Option<Arc<Host>> {
+        let endpoint = reference.endpoint_host()?;
+        let registry = if reference.registry().is_empty() { endpoint.as_str() } else { reference.registry() };
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = hosts.entry(registry.to_owned()).or_insert_with(|| {
+            Host::new(registry, &endpoint, self.settings.host(registry), &self.limits).map(Arc::new)
+        });
+        host.clone()
+    }
+}
+
+/// A host that the runtime itself could not make a URL of.
+fn unusable_host(reference: &Reference) -> Answer {
+    let trouble = Trouble {
+        reason: Reason::Seen(crate::diagnosis::Cause::DnsFailure),
+        host: reference.registry().to_owned(),
+        status: None,
+        text: "the host is no usable address".to_owned(),
+    };
+    let reply = Reply::Trouble(trouble);
+    let attempt = Attempt { login: None, whose: Whose::Pod, reply, repository: Repository::Unknown };
+    Answer { attempts: vec![attempt], contents: None }
+}
+
+/// Whether another login could change what was answered.
+fn login_may_help(attempt: &Attempt) -> bool {
+    match (&attempt.reply, &attempt.repository) {
+        (_, Repository::Readable { .. }) => false,
+        (Reply::Refused(refusal), _) => matches!(refusal.status, 401 | 403 | 404),
+        (Reply::Trouble(trouble), _) => trouble.reason == Reason::RealmNotTrusted,
+        (Reply::Found(_), _) => false,
+    }
+}
+
+/// At most this many tags are kept of a listing.
+const MAX_TAGS: usize = 10_000;
+
+/// The names in a tags/list body; `None` when it is none.
+fn tag_names(body: &[u8]) -> Option<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Tags {
+        #[serde(default)]
+        tags: Option<Vec<String>>,
+    }
+    let tags: Tags = serde_json::from_slice(body).ok()?;
+    let usable = |tag: &String| tag.len() <= 128 && tag.bytes().all(|byte| byte.is_ascii_graphic());
+    Some(tags.tags.unwrap_or_default().into_iter().filter(usable).take(MAX_TAGS).collect())
+}
+
+/// Reads content by digest for one image.
+struct Reader<'a> {
+    registry: &'a Registry,
+    place: &'a Place<'a>,
+    client: Client<'a>,
+}
+
+/// Why content was not read: no answer, or bytes that are no image.
+enum Unread {
+    Trouble(Trouble),
+    Contents(Contents),
+}
+
+impl Reader<'_> {
+    async fn read(&self, found: &Found, question: &Question) -> Result<Contents, Trouble> {
+        match self.read_image(found, question).await {
+            Ok(content) => Ok(Contents::Image(content)),
+            Err(Unread::Contents(contents)) => Ok(contents),
+            Err(Unread::Trouble(trouble)) => Err(trouble),
+        }
+    }
+
+    async fn read_image(&self, found: &Found, question: &Question) -> Result<Content, Unread> {
+        match self.manifest(&found.digest).await? {
+            Manifest::Image { config } => Ok(Content::Manifest { config: Some(self.config(&config.digest).await?) }),
+            Manifest::Artifact { config_type } => {
+                Err(Unread::Contents(Contents::Unsupported { what: artifact_text(&config_type), pulls: true }))
+            }
+            Manifest::Index(listed) => self.index(listed, question).await,
+        }
+    }
+
+    /// Fills in of an index what the wanted platforms' choice needs, and nothing else.
+    async fn index(&self, listed: Vec<Listed>, question: &Question) -> Result<Content, Unread> {
+        let mut tree = Tree { content: Content::Index(listed.iter().map(Listed::entry).collect()), lists: HashMap::from([(Vec::new(), listed)]) };
+        for platform in &question.platforms {
+            loop {
+                match agreed(&question.runtimes, platform, &tree.content) {
+                    Agreement::NeedsConfig(path) => {
+                        let digest = tree.digest(&path).ok_or_else(|| self.bad("an index that cannot be followed"))?;
+                        let config = match self.manifest(&digest).await? {
+                            Manifest::Image { config } => Some(self.config(&config.digest).await?),
+                            Manifest::Artifact { .. } => Some(Platform::default()),
+                            Manifest::Index(_) => return Err(self.bad("an index where a manifest was announced")),
+                        };
+                        tree.set(&path, Content::Manifest { config });
+                    }
+                    Agreement::NeedsIndex(path) => {
+                        if path.len() >= self.registry.limits.index_nesting {
+                            return Err(self.too_deep());
+                        }
+                        let digest = tree.digest(&path).ok_or_else(|| self.bad("an index that cannot be followed"))?;
+                        let Manifest::Index(inner) = self.manifest(&digest).await? else {
+                            return Err(self.bad("a manifest where an index was announced"));
+                        };
+                        tree.set(&path, Content::Index(inner.iter().map(Listed::entry).collect()));
+                        tree.lists.insert(path, inner);
+                    }
+                    Agreement::All | Agreement::None | Agreement::Differ => break,
+                }
+            }
+        }
+        Ok(tree.content)
+    }
+
+    async fn manifest(&self, digest: &Digest) -> Result<Manifest, Unread> {
+        if let Some(cached) = self.registry.facts.contents.get(digest).await
+            && let Cached::Manifest(manifest) = cached.as_ref()
+        {
+            return Ok(manifest.clone());
+        }
+        let path = format!("v2/{}/manifests/{digest}", self.client.repository);
+        let response = self.client.get(&path, ACCEPT, self.registry.limits.manifest_bytes).await.map_err(Unread::Trouble)?;
+        let response = self.verified(response, digest, "manifest")?;
+        let media_type = response.header("content-type", self.registry.limits.header_bytes).unwrap_or_default();
+        let kind = kind(media_type);
+        match kind {
+            Kind::Manifest | Kind::Index => {}
+            Kind::Schema1 => return Err(unsupported("a schema 1 manifest", false)),
+            Kind::NoRegistry => return Err(self.bad("content without a manifest's type")),
+            Kind::Unknown => return Err(unsupported(&format!("the media type {}", crate::text::clean(media_type, 120)), false)),
+        }
+        let manifest = content::parse(kind, &response.body, self.registry.limits.index_entries).map_err(|text| self.bad(&text))?;
+        self.registry.facts.contents.insert(digest.clone(), Arc::new(Cached::Manifest(manifest.clone()))).await;
+        Ok(manifest)
+    }
+
+    async fn config(&self, digest: &Digest) -> Result<Platform, Unread> {
+        if let Some(cached) = self.registry.facts.contents.get(digest).await
+            && let Cached::Config(platform) = cached.as_ref()
+        {
+            return Ok(platform.clone());
+        }
+        let path = format!("v2/{}/blobs/{digest}", self.client.repository);
+        let response = self.client.get(&path, "*/*", self.registry.limits.config_bytes).await.map_err(Unread::Trouble)?;
+        let response = self.verified(response, digest, "config")?;
+        let platform = content::parse_config(&response.body).map_err(|text| self.bad(&text))?;
+        self.registry.facts.contents.insert(digest.clone(), Arc::new(Cached::Config(platform.clone()))).await;
+        Ok(platform)
+    }
+
+    /// Only a 200 whose bytes have the digest passes.
+    fn verified(&self, response: Response, digest: &Digest, what: &str) -> Result<Response, Unread> {
+        use crate::diagnosis::Cause;
+        let trouble = |cause: Cause, text: String| {
+            Unread::Trouble(Trouble { reason: Reason::Seen(cause), host: response.host.clone(), status: Some(response.status), text })
+        };
+        match response.status {
+            200 if content::has_digest(&response.body, digest) => Ok(response),
+            200 => Err(Unread::Contents(Contents::Corrupt { what: format!("the {what}'s bytes do not have its digest {digest}") })),
+            404 => Err(Unread::Contents(Contents::Corrupt { what: format!("the {what} {digest} is missing in the registry") })),
+            429 => Err(trouble(Cause::RateLimited, body::rate_limit_text(&response))),
+            500..=599 => Err(trouble(Cause::RegistryError, format!("an error of its own for the {what}"))),
+            _ => Err(trouble(Cause::BadAnswer, format!("no {what} although it was announced"))),
+        }
+    }
+
+    fn bad(&self, text: &str) -> Unread {
+        Unread::Trouble(bad_answer(&self.place.host.registry, 200, text))
+    }
+
+    fn too_deep(&self) -> Unread {
+        let text = format!("indexes nested deeper than {}", self.registry.limits.index_nesting);
+        Unread::Trouble(Trouble { reason: Reason::TooLarge, host: self.place.host.registry.clone(), status: Some(200), text })
+    }
+}
+
+fn unsupported(what: &str, pulls: bool) -> Unread {
+    Unread::Contents(Contents::Unsupported { what: what.to_owned(), pulls })
+}
+
+fn artifact_text(config_type: &str) -> String {
+    format!("an artifact ({}), not a container image", crate::text::clean(config_type, 120))
+}
+
+/// An index tree on its way to being known, with the digests of its entries.
+struct Tree {
+    content: Content,
+    lists: HashMap<Vec<usize>, Vec<Listed>>,
+}
+
+impl Tree {
+    fn digest(&self, path: &[usize]) -> Option<Digest> {
+        let (at, parent) = path.split_last()?;
+        self.lists.get(parent)?.get(*at).map(|listed| listed.digest.clone())
+    }
+
+    fn set(&mut self, path: &[usize], content: Content) {
+        let mut place = &mut self.content;
+        for at in path {
+            let Content::Index(entries) = place else { return };
+            place = &mut entries[*at].content;
+        }
+        *place = content;
+    }
+}

@@ -1,0 +1,446 @@
+//! Single requests to one repository, authorised as a runtime would: what a tag or digest names,
+//! the tags, the bytes of a digest. A login known to be demanded is sent at once; when that is
+//! refused the request is repeated anonymously first, as a runtime begins, before anything is told.
+//! Follows containerd `core/remotes/docker/{resolver,authorizer}.go`.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+use tokio::time::Instant;
+use url::Url;
+
+use super::challenge::{self, BearerChallenge, Use};
+use super::content::{self, ACCEPT};
+use super::guard::realm_may_see_secret;
+use super::host::Host;
+use super::identity::Identity;
+use super::token::{self, Reach, TokenFailure, TokenKey, Tokens};
+use super::transport::{Request, Response, Transport, authority, bad_answer, jitter};
+use super::{basic, body};
+use crate::credential::Credential;
+use crate::diagnosis::cause::{Cause, Reason};
+use crate::diagnosis::evidence::{Auth, By, Found, Refusal, Reply, Trouble};
+use crate::image::Digest;
+use crate::image::media_type::{Kind, kind};
+use crate::settings::Limits;
+use crate::text::{SHOWN, clean};
+
+/// Pause before a 5xx is asked once more.
+const AFTER_SERVER_ERROR: Duration = Duration::from_millis(150);
+
+/// One repository, asked by one credential.
+pub(super) struct Client<'a> {
+    pub transport: &'a Transport,
+    pub tokens: &'a Tokens,
+    pub limits: &'a Limits,
+    pub host: &'a Host,
+    /// As the path of the API has it.
+    pub repository: &'a str,
+    /// `None`: anonymous, or a credential that sends nothing.
+    pub login: Option<(&'a Credential, Identity)>,
+    pub deadline: Instant,
+}
+
+/// A request's Authorization header and how it was come by.
+struct Authorised {
+    header: Option<HeaderValue>,
+    auth: Auth,
+    /// The token, when it came from the cache and may be stale.
+    stale: Option<TokenKey>,
+}
+
+/// Why no Authorization header could be made.
+enum NotAuthorised {
+    Refused(Refusal),
+    Trouble(Trouble),
+}
+
+/// An answer and how the login fared.
+pub(super) struct Sent {
+    pub response: Response,
+    pub auth: Auth,
+    header: Option<HeaderValue>,
+}
+
+impl Client<'_> {
+    /// What a tag or digest names: HEAD first.
+    pub async fn manifest(&self, target: &str, digest: Option<&Digest>) -> (Reply, Auth) {
+        let path = format!("v2/{}/manifests/{target}", self.repository);
+        let method = if self.host.head_unsupported.load(Ordering::Relaxed) { Method::GET } else { Method::HEAD };
+        match self.authorised(method, &path, ACCEPT, self.limits.manifest_bytes).await {
+            Err(NotAuthorised::Refused(refusal)) => {
+                let auth = refusal.auth;
+                (Reply::Refused(refusal), auth)
+            }
+            Err(NotAuthorised::Trouble(trouble)) => (Reply::Trouble(trouble), Auth::NotDemanded),
+            Ok(sent) => {
+                let auth = sent.auth;
+                let reply = match self.conclude(sent, &path, digest).await {
+                    // Only the secret could have helped, and it may not go there.
+                    Reply::Refused(_) if auth == Auth::Withheld => Reply::Trouble(self.realm_not_trusted()),
+                    reply => reply,
+                };
+                (reply, auth)
+            }
+        }
+    }
+
+    /// The first page of a repository's tags, with the client's login.
+    pub async fn tags(&self) -> Result<Response, Trouble> {
+        let path = format!("v2/{}/tags/list", self.repository);
+        self.get(&path, "application/json", self.limits.tag_list_bytes).await
+    }
+
+    /// The bytes at a path of the repository, with the client's login.
+    pub async fn get(&self, path: &str, accept: &'static str, cap: usize) -> Result<Response, Trouble> {
+        match self.authorised(Method::GET, path, accept, cap).await {
+            Ok(sent) => Ok(sent.response),
+            Err(NotAuthorised::Trouble(trouble)) => Err(trouble),
+            Err(NotAuthorised::Refused(refusal)) => Err(Trouble {
+                reason: Reason::Seen(Cause::Unauthorized),
+                host: refusal.host,
+                status: Some(refusal.status),
+                text: "the token service refused".to_owned(),
+            }),
+        }
+    }
+
+    /// Sends a request with what the host is known to demand; see the module's text.
+    async fn authorised(&self, method: Method, path: &str, accept: &'static str, cap: usize) -> Result<Sent, NotAuthorised> {
+        let request = |header: Option<HeaderValue>| self.request(method.clone(), path, accept, cap, header);
+        let mut early = None;
+        let mut anonymous = None;
+        match self.meet(&request).await {
+            Met::Answer(answer) => anonymous = Some(answer),
+            Met::Known(Some(challenge)) if self.has_use_for(&challenge) => {
+                let sent = self.with(&challenge, &request).await;
+                if self.is_final(&sent) {
+                    return sent;
+                }
+                early = Some((challenge, sent));
+            }
+            Met::Known(_) => {}
+        }
+        let answer = match anonymous {
+            Some(answer) => answer,
+            None => self.host.send(self.transport, request(None), self.deadline).await,
+        };
+        let response = answer.map_err(NotAuthorised::Trouble)?;
+        if response.status != 401 {
+            return Ok(Sent { response, auth: Auth::NotDemanded, header: None });
+        }
+        let challenge = self.challenge(&response);
+        match early {
+            Some((used, sent)) if self.asks_the_same(&used, &challenge) => sent,
+            _ => self.with(&challenge, &request).await,
+        }
+    }
+
+    /// The first question to a host goes alone and anonymously, so that the others know its challenge.
+    async fn meet(&self, request: &impl Fn(Option<HeaderValue>) -> Request) -> Met {
+        if let Some(known) = self.host.met() {
+            return Met::Known(known);
+        }
+        let _alone = self.host.first.lock().await;
+        if let Some(known) = self.host.met() {
+            return Met::Known(known);
+        }
+        let answer = self.host.send(self.transport, request(None), self.deadline).await;
+        let challenge = answer.as_ref().ok().filter(|response| response.status == 401).map(|response| self.challenge(response));
+        self.host.remember(challenge.filter(|challenge| *challenge != Use::None));
+        Met::Answer(answer)
+    }
+
+    fn request(&self, method: Method, path: &str, accept: &'static str, cap: usize, authorization: Option<HeaderValue>) -> Request {
+        Request { method, url: self.host.url(path), accept, authorization, form: None, cap, follow_redirects: true }
+    }
+
+    fn challenge(&self, response: &Response) -> Use {
+        let headers: Vec<&[u8]> = response.headers.get_all("www-authenticate").iter().map(HeaderValue::as_bytes).collect();
+        let challenge = challenge::choose(&challenge::parse(&headers));
+        if challenge != Use::None {
+            self.host.remember(Some(challenge.clone()));
+        }
+        challenge
+    }
+
+    /// Whether knowing this challenge saves the anonymous request.
+    fn has_use_for(&self, challenge: &Use) -> bool {
+        match challenge {
+            Use::Bearer(_) => true,
+            Use::Basic { .. } => self.login.is_some(),
+            Use::BearerUnusable { .. } | Use::None => false,
+        }
+    }
+
+    /// Whether an answer to a login sent at once needs no second look: good, in trouble, or an
+    /// anonymous token that a runtime would have used as well.
+    fn is_final(&self, sent: &Result<Sent, NotAuthorised>) -> bool {
+        match sent {
+            Ok(sent) => self.login.is_none() || !matches!(sent.response.status, 401 | 403 | 404),
+            Err(NotAuthorised::Trouble(trouble)) => trouble.reason != Reason::RealmNotTrusted,
+            Err(NotAuthorised::Refused(_)) => false,
+        }
+    }
+
+    fn asks_the_same(&self, used: &Use, asked: &Use) -> bool {
+        match (used, asked) {
+            (Use::Bearer(used), Use::Bearer(asked)) => {
+                used.realm == asked.realm
+                    && used.service == asked.service
+                    && self.scopes(used) == self.scopes(asked)
+            }
+            (Use::Basic { .. }, Use::Basic { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// The scopes to ask for: those of the challenge that name no other repository, and our own.
+    fn scopes(&self, challenge: &BearerChallenge) -> Vec<String> {
+        let own = format!("repository:{}:", self.repository);
+        let ours = |scope: &&String| !scope.starts_with("repository:") || scope.starts_with(&own);
+        let kept: Vec<String> = challenge.scopes.iter().filter(ours).cloned().collect();
+        token::scopes(&kept, self.repository)
+    }
+
+    /// Sends the request as the challenge demands; a token from the cache that is refused is renewed once.
+    async fn with(&self, challenge: &Use, request: &impl Fn(Option<HeaderValue>) -> Request) -> Result<Sent, NotAuthorised> {
+        let mut renewed = false;
+        loop {
+            let authorised = self.authorise(challenge).await?;
+            let header = authorised.header.clone();
+            let response = self.host.send(self.transport, request(authorised.header), self.deadline).await;
+            let response = response.map_err(NotAuthorised::Trouble)?;
+            match authorised.stale {
+                Some(key) if response.status == 401 && !renewed && !is_insufficient(&self.challenge(&response)) => {
+                    self.tokens.forget(&key).await;
+                    renewed = true;
+                }
+                _ => return Ok(Sent { response, auth: authorised.auth, header }),
+            }
+        }
+    }
+
+    async fn authorise(&self, challenge: &Use) -> Result<Authorised, NotAuthorised> {
+        let host = &self.host.registry;
+        let bearer = match challenge {
+            Use::Bearer(bearer) => bearer,
+            Use::Basic { .. } => return self.basic(),
+            Use::BearerUnusable { .. } => return Err(NotAuthorised::Trouble(bad_answer(host, 401, "a login is demanded, and its token service is not usable"))),
+            Use::None => return Err(NotAuthorised::Trouble(bad_answer(host, 401, "a login is demanded without a usable challenge"))),
+        };
+        let realm = Url::parse(&bearer.realm).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
+        let Some(realm) = realm else {
+            return Err(NotAuthorised::Trouble(bad_answer(host, 401, "the token service's address is not usable")));
+        };
+        let trusted = realm_may_see_secret(host, &self.host.url(""), &realm, &self.host.settings.token_realms);
+        let login = self.login.filter(|_| trusted);
+        let key = TokenKey {
+            host: host.clone(),
+            realm: bearer.realm.clone(),
+            service: bearer.service.clone(),
+            scopes: self.scopes(bearer),
+            identity: login.map(|(_, identity)| identity),
+        };
+        let reach = Reach {
+            transport: self.transport,
+            trust: &self.host.trust_for(&realm),
+            permits: &self.host.permits,
+            deadline: self.deadline,
+            cap: self.limits.token_bytes,
+            error_cap: self.limits.error_bytes,
+        };
+        let (issued, fresh) = self.tokens.get(&key, &realm, login.map(|(credential, _)| credential), &reach).await;
+        match issued {
+            Ok(token) => {
+                let auth = match (self.login, login) {
+                    (_, Some(_)) => Auth::LoginToken,
+                    (Some(_), None) => Auth::Withheld,
+                    (None, None) => Auth::AnonymousToken,
+                };
+                Ok(Authorised { header: Some(token.0), auth, stale: (!fresh).then_some(key) })
+            }
+            Err(_) if self.login.is_some() && !trusted => Err(NotAuthorised::Trouble(self.realm_not_trusted())),
+            Err(TokenFailure::Refused(refusal)) => Err(NotAuthorised::Refused(refusal)),
+            Err(TokenFailure::Trouble(trouble)) => Err(NotAuthorised::Trouble(trouble)),
+        }
+    }
+
+    fn basic(&self) -> Result<Authorised, NotAuthorised> {
+        match self.login {
+            Some((credential, _)) => Ok(Authorised { header: Some(basic(credential)), auth: Auth::BasicSent, stale: None }),
+            None => Err(NotAuthorised::Refused(Refusal {
+                host: self.host.registry.clone(),
+                by: By::Registry,
+                status: 401,
+                codes: Vec::new(),
+                text: String::new(),
+                auth: Auth::BasicDemanded,
+                challenge_error: None,
+            })),
+        }
+    }
+
+    fn realm_not_trusted(&self) -> Trouble {
+        let realm = match self.host.met() {
+            Some(Some(Use::Bearer(bearer))) => Url::parse(&bearer.realm).map(|url| authority(&url)).unwrap_or_default(),
+            _ => "another host".to_owned(),
+        };
+        let text = format!("logins for {} would go to {realm}, which is not trusted with them", self.host.registry);
+        Trouble { reason: Reason::RealmNotTrusted, host: self.host.registry.clone(), status: None, text: clean(&text, SHOWN) }
+    }
+
+    /// What the answer to a manifest request says; asks once more by GET where HEAD cannot tell.
+    async fn conclude(&self, sent: Sent, path: &str, digest: Option<&Digest>) -> Reply {
+        let Sent { response, auth, header } = sent;
+        let has_body = self.host.head_unsupported.load(Ordering::Relaxed);
+        match response.status {
+            200 => match self.found(&response, digest, has_body) {
+                Ok(Some(found)) => Reply::Found(found),
+                Ok(None) => self.conclude_get(path, header, auth, digest, None).await,
+                Err(trouble) => Reply::Trouble(trouble),
+            },
+            405 | 501 if !has_body => {
+                let reply = self.conclude_get(path, header, auth, digest, None).await;
+                if matches!(reply, Reply::Found(_)) {
+                    self.host.head_unsupported.store(true, Ordering::Relaxed);
+                }
+                reply
+            }
+            500..=599 => {
+                tokio::time::sleep(jitter(AFTER_SERVER_ERROR)).await;
+                self.conclude_get(path, header, auth, digest, None).await
+            }
+            401 | 404 | 429 => self.refused(&response, auth),
+            // HEAD has no body: the registry's words and codes are worth one GET.
+            400..=499 if !has_body => self.conclude_get(path, header, auth, digest, Some(response.status)).await,
+            400..=499 => self.refused(&response, auth),
+            _ => self.no_registry(&response),
+        }
+    }
+
+    /// One GET of the manifest. `head`: the status HEAD answered, which stays the answer.
+    async fn conclude_get(&self, path: &str, header: Option<HeaderValue>, auth: Auth, digest: Option<&Digest>, head: Option<u16>) -> Reply {
+        let request = self.request(Method::GET, path, ACCEPT, self.limits.manifest_bytes, header);
+        let mut response = match self.host.send(self.transport, request, self.deadline).await {
+            Ok(response) => response,
+            Err(trouble) => return Reply::Trouble(trouble),
+        };
+        if let Some(status) = head {
+            if response.is_html() {
+                return Reply::Trouble(bad_answer(&response.host, status, "a web page refused, not the registry"));
+            }
+            response.status = status;
+            return self.refused(&response, auth);
+        }
+        match response.status {
+            200 => match self.found(&response, digest, true) {
+                Ok(Some(found)) => Reply::Found(found),
+                Ok(None) => Reply::Trouble(bad_answer(&response.host, 200, "a manifest without content")),
+                Err(trouble) => Reply::Trouble(trouble),
+            },
+            400..=499 => self.refused(&response, auth),
+            500..=599 => Reply::Trouble(self.server_error(&response)),
+            _ => self.no_registry(&response),
+        }
+    }
+
+    /// Reads a 200: `Ok(None)` when there is no digest and no body to make one from.
+    fn found(&self, response: &Response, wanted: Option<&Digest>, has_body: bool) -> Result<Option<Found>, Trouble> {
+        let bad = |text: &str| bad_answer(&response.host, 200, text);
+        let media_type = response.header("content-type", self.limits.header_bytes).unwrap_or_default();
+        if kind(media_type) == Kind::NoRegistry {
+            let what = if media_type.is_empty() { "a manifest without a type" } else { "a web page instead of a manifest" };
+            return Err(bad(what));
+        }
+        let length = response.header("content-length", 32).and_then(|length| length.parse::<u64>().ok());
+        if length.is_some_and(|length| length > self.limits.manifest_bytes as u64) {
+            let text = format!("a manifest of {} bytes; runtimes read {}", length.unwrap_or_default(), self.limits.manifest_bytes);
+            return Err(Trouble { reason: Reason::TooLarge, host: response.host.clone(), status: Some(200), text });
+        }
+        let named = self.named_digest(response)?;
+        let digest = if has_body {
+            let algorithm_wanted = wanted.or(named.as_ref());
+            match algorithm_wanted {
+                Some(digest) if content::has_digest(&response.body, digest) => digest.clone(),
+                Some(_) => return Err(bad("content that does not have its digest")),
+                None => content::digest_of(&response.body),
+            }
+        } else {
+            match named {
+                Some(digest) => digest,
+                None => return Ok(None),
+            }
+        };
+        if wanted.is_some_and(|wanted| *wanted != digest) {
+            return Err(bad("another digest than the one asked for"));
+        }
+        Ok(Some(Found { host: response.host.clone(), digest, media_type: crate::text::clean(media_type, 120) }))
+    }
+
+    /// The Docker-Content-Digest header; malformed or contradicting itself, it is no registry's.
+    fn named_digest(&self, response: &Response) -> Result<Option<Digest>, Trouble> {
+        let mut named = None;
+        for value in response.headers.get_all("docker-content-digest") {
+            let digest = value.to_str().ok().and_then(|text| Digest::parse(text.trim()).ok());
+            let digest = digest.ok_or_else(|| bad_answer(&response.host, response.status, "a malformed digest header"))?;
+            if named.as_ref().is_some_and(|named| *named != digest) {
+                return Err(bad_answer(&response.host, response.status, "two digest headers that differ"));
+            }
+            named = Some(digest);
+        }
+        Ok(named)
+    }
+
+    fn refused(&self, response: &Response, auth: Auth) -> Reply {
+        if response.status == 429 {
+            return Reply::Trouble(Trouble {
+                reason: Reason::Seen(Cause::RateLimited),
+                host: response.host.clone(),
+                status: Some(429),
+                text: body::rate_limit_text(response),
+            });
+        }
+        if self.speaks_tls_instead(response) {
+            return Reply::Trouble(Trouble {
+                reason: Reason::Seen(Cause::SchemeMismatch),
+                host: response.host.clone(),
+                status: Some(response.status),
+                text: "plain http was sent to a port that speaks TLS".to_owned(),
+            });
+        }
+        let (codes, text) = body::error(response, self.limits.error_bytes);
+        let challenge_error = match self.challenge(response) {
+            Use::Bearer(bearer) => bearer.error,
+            _ => None,
+        };
+        Reply::Refused(Refusal { host: response.host.clone(), by: By::Registry, status: response.status, codes, text, auth, challenge_error })
+    }
+
+    fn speaks_tls_instead(&self, response: &Response) -> bool {
+        let says_so = || String::from_utf8_lossy(&response.body[..response.body.len().min(4096)]).contains("HTTPS");
+        response.status == 400 && self.host.url("").scheme() == "http" && says_so()
+    }
+
+    fn server_error(&self, response: &Response) -> Trouble {
+        let (_, text) = body::error(response, self.limits.error_bytes);
+        let text = if text.is_empty() { "an error of its own".to_owned() } else { text };
+        Trouble { reason: Reason::Seen(Cause::RegistryError), host: response.host.clone(), status: Some(response.status), text }
+    }
+
+    fn no_registry(&self, response: &Response) -> Reply {
+        Reply::Trouble(bad_answer(&response.host, response.status, "a status that no registry gives here"))
+    }
+}
+
+/// What the first question to a host found.
+enum Met {
+    Answer(Result<Response, Trouble>),
+    Known(Option<Use>),
+}
+
+fn is_insufficient(challenge: &Use) -> bool {
+    matches!(challenge, Use::Bearer(bearer) if bearer.error.as_deref() == Some("insufficient_scope"))
+}

@@ -1,0 +1,185 @@
+//! What is known of one registry host while the process runs: its settings, the scheme a loopback
+//! host speaks, the challenge it answers with, and whether it can be reached at all.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use url::Url;
+
+use super::challenge::Use;
+use super::transport::{Request, Response, Transport, Trust, is_loopback};
+use crate::diagnosis::cause::{Cause, Reason};
+use crate::diagnosis::evidence::Trouble;
+use crate::settings::{HostSettings, Limits};
+
+/// How long a host that could not be reached is not asked again.
+const UNREACHABLE: Duration = Duration::from_secs(5);
+
+/// One registry host.
+pub(super) struct Host {
+    /// As images write it: `docker.io`, `registry.internal:5000`.
+    pub registry: String,
+    pub settings: HostSettings,
+    pub permits: Semaphore,
+    trust: Trust,
+    /// `https://host`, the scheme replaced once it is known.
+    base: Url,
+    scheme: tokio::sync::Mutex<()>,
+    known_scheme: Mutex<Option<&'static str>>,
+    /// Held by the first question, so that the others know the challenge it meets.
+    pub first: tokio::sync::Mutex<()>,
+    met: Mutex<Option<Option<Use>>>,
+    pub head_unsupported: AtomicBool,
+    demands_login: AtomicBool,
+    unreachable: Mutex<Option<(Instant, Trouble)>>,
+}
+
+impl Host {
+    /// `endpoint` is the host that is contacted for `registry`, for example `registry-1.docker.io`.
+    pub fn new(registry: &str, endpoint: &str, settings: HostSettings, limits: &Limits) -> Option<Self> {
+        let mut base = Url::parse(&format!("https://{endpoint}/")).ok()?;
+        let mut known_scheme = Some("https");
+        let mut trust = match &settings.ca {
+            Some(ca) => Trust::With(ca.clone()),
+            None => Trust::System,
+        };
+        if settings.plain_http {
+            known_scheme = Some("http");
+        } else if settings.ca.is_none() && is_loopback(&base) && base.port().is_some() {
+            // containerd's rule for loopback hosts without an entry: unverified https, then http.
+            trust = Trust::UnverifiedLoopback;
+            known_scheme = if base.port() == Some(80) { Some("http") } else { None };
+        } else if settings.ca.is_none() && is_loopback(&base) {
+            trust = Trust::UnverifiedLoopback;
+        }
+        if known_scheme == Some("http") {
+            base = Url::parse(&format!("http://{endpoint}/")).ok()?;
+        }
+        Some(Self {
+            registry: registry.to_owned(),
+            permits: Semaphore::new(settings.requests_in_flight.unwrap_or(limits.in_flight_host)),
+            settings,
+            trust,
+            base,
+            scheme: tokio::sync::Mutex::default(),
+            known_scheme: Mutex::new(known_scheme),
+            first: tokio::sync::Mutex::default(),
+            met: Mutex::default(),
+            head_unsupported: AtomicBool::new(false),
+            demands_login: AtomicBool::new(false),
+            unreachable: Mutex::default(),
+        })
+    }
+
+    /// The URL of a path below the host, with the scheme as far as it is known.
+    pub fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        if *lock(&self.known_scheme) == Some("http") && url.scheme() == "https" {
+            url = with_scheme(url, "http");
+        }
+        url
+    }
+
+    /// The trust for connections to this host; other hosts get the system's.
+    pub fn trust_for(&self, url: &Url) -> Trust {
+        if url.host() == self.base.host() { self.trust.clone() } else { Trust::System }
+    }
+
+    /// Sends a request to the host itself. A host that was just seen to be out of reach is not tried.
+    pub async fn send(&self, transport: &Transport, mut request: Request, deadline: Instant) -> Result<Response, Trouble> {
+        if let Some((seen, trouble)) = &*lock(&self.unreachable)
+            && seen.elapsed() < UNREACHABLE
+        {
+            return Err(trouble.clone());
+        }
+        let sent = if lock(&self.known_scheme).is_some() {
+            transport.send(&request, &self.trust, &self.permits, deadline).await
+        } else {
+            let _probing = self.scheme.lock().await;
+            if lock(&self.known_scheme).is_some() {
+                request.url = self.url(request.url.path());
+                transport.send(&request, &self.trust, &self.permits, deadline).await
+            } else {
+                self.probe(transport, request, deadline).await
+            }
+        };
+        if let Err(trouble) = &sent
+            && is_out_of_reach(trouble)
+        {
+            *lock(&self.unreachable) = Some((Instant::now(), trouble.clone()));
+        }
+        sent
+    }
+
+    /// https first, then plain http where the port does not speak TLS.
+    async fn probe(&self, transport: &Transport, mut request: Request, deadline: Instant) -> Result<Response, Trouble> {
+        let sent = transport.send(&request, &self.trust, &self.permits, deadline).await;
+        let speaks_http = sent.as_ref().is_err_and(may_speak_http);
+        if !speaks_http {
+            if sent.is_ok() {
+                *lock(&self.known_scheme) = Some("https");
+            }
+            return sent;
+        }
+        *lock(&self.known_scheme) = Some("http");
+        request.url = with_scheme(request.url, "http");
+        transport.send(&request, &self.trust, &self.permits, deadline).await
+    }
+
+    /// The challenge the host is known for: `None` before anybody asked, `Some(None)` when the first
+    /// question met none.
+    pub fn met(&self) -> Option<Option<Use>> {
+        lock(&self.met).clone()
+    }
+
+    /// Remembers what the first question met; a challenge met later is remembered too.
+    pub fn remember(&self, challenge: Option<Use>) {
+        let mut met = lock(&self.met);
+        if challenge.is_some() {
+            self.demands_login.store(true, Ordering::Relaxed);
+        }
+        if met.is_none() || challenge.is_some() {
+            *met = Some(challenge);
+        }
+    }
+
+    /// Whether the host ever asked anybody for a login.
+    pub fn demands_login(&self) -> bool {
+        self.demands_login.load(Ordering::Relaxed)
+    }
+}
+
+fn is_out_of_reach(trouble: &Trouble) -> bool {
+    use Cause::*;
+    match trouble.reason {
+        Reason::AddressRefused => true,
+        Reason::Seen(cause) => {
+            trouble.status.is_none()
+                && matches!(cause, DnsFailure | ConnectionRefused | TlsUntrusted | TlsExpired | TlsHandshake | SchemeMismatch | ProxyFailure)
+        }
+        _ => false,
+    }
+}
+
+/// containerd falls back after a TLS error whose bytes begin `HTTP/`, or a handshake that never ends;
+/// never after a refusal.
+fn may_speak_http(trouble: &Trouble) -> bool {
+    let handshake_timeout = trouble.reason == Reason::Seen(Cause::Timeout) && trouble.status.is_none();
+    trouble.reason == Reason::Seen(Cause::SchemeMismatch) || handshake_timeout
+}
+
+fn with_scheme(mut url: Url, scheme: &str) -> Url {
+    // https and http are both special schemes, so the change is always possible; the port stays.
+    let port = url.port_or_known_default();
+    let _ = url.set_scheme(scheme);
+    let _ = url.set_port(port);
+    url
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

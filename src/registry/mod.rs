@@ -1,0 +1,32 @@
+//! Questions to registries. [`ask`] turns a [`Question`](crate::diagnosis::Question) into an [`Answer`](crate::diagnosis::Answer)
+//! of facts; what they mean is decided elsewhere.
+
+mod ask;
+mod body;
+mod cache;
+pub mod challenge;
+mod client;
+mod content;
+mod error;
+pub mod guard;
+mod host;
+pub mod identity;
+mod token;
+mod transport;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
+
+pub use ask::Registry;
+pub use guard::{Door, Guard};
+
+use crate::credential::Credential;
+
+/// The value of a Basic Authorization header, marked as a secret.
+fn basic(login: &Credential) -> HeaderValue {
+    let joined = [login.user_bytes(), b":", login.password_bytes()].concat();
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(joined))).expect("base64 fits a header");
+    value.set_sensitive(true);
+    value
+}

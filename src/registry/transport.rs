@@ -1,0 +1,327 @@
+//! One HTTP exchange with a registry or its token service: one shared client per set of authorities,
+//! addresses judged when they are resolved, redirects followed by our own rules, bodies cut at a cap,
+//! a deadline on everything. Passes no opinion on statuses.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Client, Method};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use url::{Host, Url};
+
+use super::error::{ResolveError, classify};
+use super::guard::Guard;
+use crate::diagnosis::cause::{Cause, Reason};
+use crate::diagnosis::evidence::Trouble;
+use crate::settings::Limits;
+use crate::settings::registries::CertificateFile;
+
+/// Which authorities a connection trusts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Trust {
+    /// The system's authorities.
+    System,
+    /// The system's and those of one file.
+    With(CertificateFile),
+    /// Loopback without an entry in the settings: containerd does not verify it either.
+    UnverifiedLoopback,
+}
+
+/// One request.
+pub(super) struct Request {
+    pub method: Method,
+    pub url: Url,
+    pub accept: &'static str,
+    pub authorization: Option<HeaderValue>,
+    /// A form to POST.
+    pub form: Option<String>,
+    /// Bytes of body read; longer success bodies are [`Reason::TooLarge`], longer error bodies are cut.
+    pub cap: usize,
+    pub follow_redirects: bool,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    /// The host that answered, after redirects.
+    pub host: String,
+}
+
+impl Response {
+    /// A header value as text; `None` when absent, longer than the cap, or no text.
+    pub fn header(&self, name: &str, cap: usize) -> Option<&str> {
+        self.headers.get(name).filter(|value| value.len() <= cap)?.to_str().ok()
+    }
+
+    pub fn is_html(&self) -> bool {
+        let of = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"text/html");
+        self.headers.get(header::CONTENT_TYPE).is_some_and(of)
+    }
+}
+
+/// The shared HTTP client.
+pub(super) struct Transport {
+    guard: Arc<Guard>,
+    limits: Limits,
+    clients: Mutex<HashMap<Trust, Client>>,
+    in_flight: Semaphore,
+    requests: AtomicU64,
+}
+
+impl Transport {
+    pub fn new(guard: Guard, limits: Limits) -> Self {
+        let in_flight = Semaphore::new(limits.in_flight);
+        Self { guard: Arc::new(guard), limits, clients: Mutex::default(), in_flight, requests: AtomicU64::new(0) }
+    }
+
+    /// HTTP requests that reached a server, redirects and token requests included.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Sends one request, follows its redirects, reads its body; one retry where the connection failed.
+    pub async fn send(&self, request: &Request, trust: &Trust, permits: &Semaphore, deadline: Instant) -> Result<Response, Trouble> {
+        let work = async {
+            // The host's own permit first, so that a slow host queues on itself and not on the others.
+            let _host = permits.acquire().await;
+            let _all = self.in_flight.acquire().await;
+            let mut tries_left = self.limits.connection_retries;
+            loop {
+                match self.follow(request, trust).await {
+                    Err(trouble) if tries_left > 0 && is_worth_a_retry(&trouble) => {
+                        tries_left -= 1;
+                        tokio::time::sleep(jitter(Duration::from_millis(25))).await;
+                    }
+                    done => return done,
+                }
+            }
+        };
+        let host = authority(&request.url);
+        match tokio::time::timeout_at(deadline, work).await {
+            Ok(done) => done,
+            Err(_) => Err(timeout(&host, "no complete answer in time")),
+        }
+    }
+
+    async fn follow(&self, request: &Request, trust: &Trust) -> Result<Response, Trouble> {
+        let mut url = request.url.clone();
+        let mut authorization = request.authorization.clone();
+        let mut trust = trust.clone();
+        for _ in 0..=self.limits.redirects {
+            if !self.guard.allows_literal(&url) {
+                return Err(refused_address(&authority(&url)));
+            }
+            let response = self.exchange(request, &url, authorization.as_ref(), &trust).await?;
+            let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+            if !is_redirect || !request.follow_redirects {
+                return self.read(response, request, &url).await;
+            }
+            let next = redirect_target(&response, &url, self.limits.header_bytes)?;
+            if next.origin() != url.origin() {
+                authorization = None;
+                if trust == Trust::UnverifiedLoopback && !is_loopback(&next) {
+                    trust = Trust::System;
+                }
+            }
+            url = next;
+        }
+        Err(Trouble {
+            reason: Reason::TooManyRedirects,
+            host: authority(&request.url),
+            status: None,
+            text: format!("redirected more than {} times", self.limits.redirects),
+        })
+    }
+
+    async fn exchange(&self, request: &Request, url: &Url, authorization: Option<&HeaderValue>, trust: &Trust) -> Result<reqwest::Response, Trouble> {
+        let client = self.client(trust).map_err(|text| Trouble {
+            reason: Reason::Seen(Cause::TlsUntrusted),
+            host: authority(url),
+            status: None,
+            text,
+        })?;
+        let mut builder = client
+            .request(request.method.clone(), url.clone())
+            .header(header::ACCEPT, request.accept)
+            .header(header::ACCEPT_ENCODING, "identity");
+        if let Some(value) = authorization {
+            builder = builder.header(header::AUTHORIZATION, value);
+        }
+        if let Some(form) = &request.form {
+            builder = builder.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+        }
+        let host = authority(url);
+        let sent = tokio::time::timeout(self.limits.connect + self.limits.headers, builder.send()).await;
+        let answer = sent.map_err(|_| timeout(&host, "no answer in time"))?;
+        if !answer.as_ref().is_err_and(reqwest::Error::is_connect) {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+        }
+        answer.map_err(|error| classify(&error, &host, url.scheme()))
+    }
+
+    async fn read(&self, mut response: reqwest::Response, request: &Request, url: &Url) -> Result<Response, Trouble> {
+        let host = authority(url);
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        if request.method != Method::HEAD {
+            let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+            if encoded {
+                return Err(bad_answer(&host, status.as_u16(), "a compressed body, which was not asked for"));
+            }
+            if status.is_success() && response.content_length().is_some_and(|length| length > request.cap as u64) {
+                return Err(too_large(&host, status.as_u16(), request.cap));
+            }
+            loop {
+                match response.chunk().await {
+                    Ok(None) => break,
+                    Ok(Some(chunk)) => {
+                        let room = request.cap - body.len();
+                        if chunk.len() <= room {
+                            body.extend_from_slice(&chunk);
+                        } else if status.is_success() {
+                            return Err(too_large(&host, status.as_u16(), request.cap));
+                        } else {
+                            body.extend_from_slice(&chunk[..room]);
+                            break;
+                        }
+                    }
+                    Err(_) if !status.is_success() => break,
+                    Err(error) => return Err(classify(&error, &host, url.scheme())),
+                }
+            }
+        }
+        Ok(Response { status: status.as_u16(), headers, body, host })
+    }
+
+    fn client(&self, trust: &Trust) -> Result<Client, String> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(trust) {
+            return Ok(client.clone());
+        }
+        let client = self.build(trust)?;
+        clients.insert(trust.clone(), client.clone());
+        Ok(client)
+    }
+
+    fn build(&self, trust: &Trust) -> Result<Client, String> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("pullproof/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(self.limits.connect)
+            .dns_resolver(Arc::new(GuardedResolver(self.guard.clone())))
+            .http1_max_headers(100)
+            .http2_max_header_list_size(32 << 10)
+            .pool_max_idle_per_host(self.limits.in_flight_host);
+        match trust {
+            Trust::System => {}
+            Trust::With(ca) => {
+                let roots = reqwest::Certificate::from_pem_bundle(ca.pem.as_bytes())
+                    .map_err(|_| format!("{} holds no usable certificate", ca.file.display()))?;
+                builder = builder.tls_certs_merge(roots);
+            }
+            Trust::UnverifiedLoopback => builder = builder.tls_danger_accept_invalid_certs(true).no_proxy(),
+        }
+        builder.build().map_err(|_| "no certificate authorities were found on this system".to_owned())
+    }
+}
+
+/// Resolves by the system and hands out only addresses that the guard allows, so that the address
+/// judged is the address dialled.
+struct GuardedResolver(Arc<Guard>);
+
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 16;
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.0.clone();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found = found.map_err(|error| Box::new(ResolveError::NotResolved(dns_text(&error))))?;
+            let allowed: Vec<SocketAddr> =
+                found.filter(|address| guard.allows(address.ip(), 0)).take(MAX_ADDRESSES).collect();
+            if allowed.is_empty() {
+                return Err(Box::new(ResolveError::AddressRefused).into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The system's text without its prefix.
+fn dns_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.rsplit(": ").next().unwrap_or(&text).to_owned()
+}
+
+/// `host[:port]` of a URL, without user info, path and query.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Whether a URL names this machine: `localhost` or a loopback address.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn redirect_target(response: &reqwest::Response, from: &Url, cap: usize) -> Result<Url, Trouble> {
+    let (host, status) = (authority(from), response.status().as_u16());
+    let location = response.headers().get(header::LOCATION).filter(|value| value.len() <= cap);
+    let Some(location) = location.and_then(|value| value.to_str().ok()) else {
+        return Err(bad_answer(&host, status, "a redirect without a usable target"));
+    };
+    let next = from.join(location).map_err(|_| bad_answer(&host, status, "a redirect to an unusable address"))?;
+    if !matches!(next.scheme(), "http" | "https") || next.host().is_none() {
+        return Err(bad_answer(&host, status, "a redirect that leaves http"));
+    }
+    if from.scheme() == "https" && next.scheme() == "http" {
+        return Err(bad_answer(&host, status, "a redirect from https to plain http"));
+    }
+    if !next.username().is_empty() || next.password().is_some() {
+        return Err(bad_answer(&host, status, "a redirect with a login in its address"));
+    }
+    Ok(next)
+}
+
+/// A broken or refused connection may be luck; a name, a certificate, a refused address or a body
+/// that ends early is not.
+fn is_worth_a_retry(trouble: &Trouble) -> bool {
+    matches!(trouble.reason, Reason::Seen(Cause::ConnectionRefused | Cause::Unreachable))
+}
+
+/// `around` ±20 %.
+pub(super) fn jitter(around: Duration) -> Duration {
+    around.mul_f64(rand::random_range(0.8..1.2))
+}
+
+pub(super) fn bad_answer(host: &str, status: u16, text: &str) -> Trouble {
+    Trouble { reason: Reason::Seen(Cause::BadAnswer), host: host.to_owned(), status: Some(status), text: text.to_owned() }
+}
+
+fn too_large(host: &str, status: u16, cap: usize) -> Trouble {
+    Trouble { reason: Reason::TooLarge, host: host.to_owned(), status: Some(status), text: format!("an answer of more than {cap} bytes") }
+}
+
+fn timeout(host: &str, text: &str) -> Trouble {
+    Trouble { reason: Reason::Seen(Cause::Timeout), host: host.to_owned(), status: None, text: text.to_owned() }
+}
+
+fn refused_address(host: &str) -> Trouble {
+    Trouble { reason: Reason::AddressRefused, host: host.to_owned(), status: None, text: "this address is never connected to".to_owned() }
+}

@@ -1,0 +1,55 @@
+//! Numbers that bound what a registry may cost: deadlines, sizes, requests in flight.
+
+use std::time::Duration;
+
+/// Bounds of the registry client. The defaults are those of the command line.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// TCP connect and TLS handshake.
+    pub connect: Duration,
+    /// From the request to the last header of its answer.
+    pub headers: Duration,
+    /// Everything one question may take.
+    pub question: Duration,
+    /// Tries after a connection that failed or broke.
+    pub connection_retries: u32,
+    /// Bytes of a manifest or index: 4 * 1048 * 1048, containerd's own limit.
+    pub manifest_bytes: usize,
+    pub config_bytes: usize,
+    pub token_bytes: usize,
+    pub error_bytes: usize,
+    pub tag_list_bytes: usize,
+    /// One header value that is read.
+    pub header_bytes: usize,
+    pub index_entries: usize,
+    pub index_nesting: usize,
+    pub redirects: usize,
+    /// Requests in flight to one host, unless its settings say otherwise.
+    pub in_flight_host: usize,
+    pub in_flight: usize,
+    /// Bytes of parsed content kept in memory.
+    pub content_cache_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            headers: Duration::from_secs(15),
+            question: Duration::from_secs(30),
+            connection_retries: 1,
+            manifest_bytes: 4 * 1048 * 1048,
+            config_bytes: 4 << 20,
+            token_bytes: 256 << 10,
+            error_bytes: 64 << 10,
+            tag_list_bytes: 1 << 20,
+            header_bytes: 16 << 10,
+            index_entries: 512,
+            index_nesting: 2,
+            redirects: 5,
+            in_flight_host: 16,
+            in_flight: 256,
+            content_cache_bytes: 48 << 20,
+        }
+    }
+}

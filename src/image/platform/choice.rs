@@ -99,7 +99,9 @@ fn containerd(node: &Platform, image: &Content, downloaded: Option<&Preference>)
             _ if !present => return Choice::Refused(Refusal::ContentMissing),
             Content::Manifest { .. } if trusted => return Choice::Chosen(path),
             Content::Manifest { config: None } => return Choice::NeedsConfig(path),
-            Content::Manifest { config: Some(config) } if preference.accepts(config) => {
+            Content::Manifest { config: Some(config) }
+                if preference.accepts(&config.normalize()) =>
+            {
                 return Choice::Chosen(path);
             }
             Content::Manifest { .. } => return Choice::Refused(Refusal::NoMatch),

@@ -10,9 +10,8 @@ use super::Platform;
 const LTSC_2022: u16 = 20348;
 /// A feature that never counted when Windows platforms are compared.
 const WIN32K: &str = "win32k";
-/// Variants above these are no hardware; a label is no reason to build a long list.
-const HIGHEST_AMD64: u32 = 9;
-const HIGHEST_ARM: u32 = 99;
+/// Variants above this are no hardware; a label is no reason to build a long list.
+const HIGHEST: u32 = 99;
 
 /// The platforms a containerd node accepts, best first.
 pub(super) struct Preference {
@@ -28,6 +27,8 @@ pub(super) struct Preference {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     position: usize,
+    /// The most matching features are preferred, on Windows they do not count.
+    features: Reverse<usize>,
     /// Windows takes the highest version by string order.
     version: Reverse<String>,
 }
@@ -57,6 +58,7 @@ impl Preference {
 
     /// Where the platform stands among the accepted ones, `None` if it is none of them.
     pub(super) fn rank(&self, platform: &Platform) -> Option<Rank> {
+        let features = Reverse(platform.os_features.len());
         let mut platform = platform.clone();
         if self.windows.is_some()
             && let Some(at) = platform.os_features.iter().position(|f| f == WIN32K)
@@ -74,8 +76,12 @@ impl Preference {
         let position = self.accepted.iter().position(|(arch, variant)| {
             *arch == platform.architecture && *variant == platform.variant
         })?;
-        let version = if self.windows.is_some() { platform.os_version } else { String::new() };
-        Some(Rank { position, version: Reverse(version) })
+        Some(match self.windows {
+            Some(_) => {
+                Rank { position, features: Reverse(0), version: Reverse(platform.os_version) }
+            }
+            None => Rank { position, features, version: Reverse(String::new()) },
+        })
     }
 
     pub(super) fn accepts(&self, platform: &Platform) -> bool {
@@ -88,16 +94,15 @@ fn fallbacks(architecture: &str, variant: &str) -> Vec<(String, String)> {
     let own = || (architecture.to_owned(), variant.to_owned());
     match architecture {
         "amd64" => {
-            let below = (2..number(variant, HIGHEST_AMD64)).rev().map(|n| format!("v{n}"));
-            let baseline =
-                (!variant.is_empty() && number(variant, HIGHEST_AMD64) > 1).then(String::new);
+            let below = (2..number(variant)).rev().map(|n| format!("v{n}"));
+            let baseline = (!variant.is_empty() && number(variant) > 1).then(String::new);
             let mut list = vec![own()];
             list.extend(below.chain(baseline).map(|v| ("amd64".to_owned(), v)));
             list.push(("386".to_owned(), String::new()));
             list
         }
         "arm" => {
-            let below = (5..number(variant, HIGHEST_ARM)).rev().map(|n| format!("v{n}"));
+            let below = (5..number(variant)).rev().map(|n| format!("v{n}"));
             let mut list = vec![own()];
             list.extend(below.map(|v| ("arm".to_owned(), v)));
             list
@@ -147,9 +152,9 @@ fn arm64_version(variant: &str) -> Option<(u32, u32)> {
 }
 
 /// The number of `vN` or `N`; 0 when it is none or beyond any hardware.
-fn number(variant: &str, highest: u32) -> u32 {
+fn number(variant: &str) -> u32 {
     let digits = variant.strip_prefix('v').unwrap_or(variant);
-    digits.parse().ok().filter(|&n| n <= highest).unwrap_or(0)
+    digits.parse().ok().filter(|&n| n <= HIGHEST).unwrap_or(0)
 }
 
 /// The parts of a Windows version that decide compatibility.
@@ -223,4 +228,60 @@ pub(super) fn crio_matches(entry: &Platform, wanted: &Platform) -> bool {
     entry.os == wanted.os
         && entry.architecture == wanted.architecture
         && entry.variant == wanted.variant
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(node: &Platform, platforms: &[Platform]) -> Vec<usize> {
+        let preference = Preference::with_fallbacks(node);
+        let mut ranked: Vec<_> = platforms
+            .iter()
+            .enumerate()
+            .filter_map(|(at, p)| Some((preference.rank(p)?, at)))
+            .collect();
+        ranked.sort();
+        ranked.into_iter().map(|(_, at)| at).collect()
+    }
+
+    fn featured(text: &str, features: &[&str]) -> Platform {
+        let os_features = features.iter().map(|f| (*f).to_owned()).collect();
+        Platform { os_features, ..Platform::parse(text).unwrap() }
+    }
+
+    #[test]
+    fn the_entry_with_most_matching_features_comes_first() {
+        let node = featured("linux/amd64", &["gpu", "sse"]);
+        let platforms = [
+            featured("linux/386", &["gpu", "sse"]),
+            featured("linux/amd64", &[]),
+            featured("linux/amd64", &["gpu"]),
+            featured("linux/amd64", &["other"]),
+        ];
+        assert_eq!(order(&node, &platforms), [2, 1, 0]);
+    }
+
+    #[test]
+    fn a_huge_variant_builds_no_long_list() {
+        for text in ["linux/amd64/v4294967295", "linux/arm/v4000000000"] {
+            assert!(fallbacks_of(text) <= 2, "{text}");
+        }
+        assert_eq!(fallbacks_of("linux/arm64/v10"), 0);
+        assert_eq!(fallbacks_of("linux/arm64"), 5);
+    }
+
+    fn fallbacks_of(text: &str) -> usize {
+        Preference::with_fallbacks(&Platform::parse(text).unwrap()).accepted.len()
+    }
+
+    #[test]
+    fn later_windows_hosts_take_2022_and_up() {
+        let host = |text| Version::parse(text);
+        assert!(host("10.0.26200").runs("10.0.20348.1"));
+        assert!(!host("10.0.26200").runs("10.0.17763.1"));
+        assert!(!host("10.0.17763").runs("10.0.17134"));
+        assert!(host("10.0").runs("6.1.7601"));
+        assert!(!host("10.0.20348").runs("+10.0.20348"));
+    }
 }

@@ -1,7 +1,7 @@
 //! Image references in normal form, as `distribution/reference` v0.6.0 (`normalize.go`,
 //! `reference.go`) makes them, and the strings that kubelet and containerd derive from one: what is
 //! pulled, what the runtime is told, what credentials are looked up by, which host is asked.
-//! The grammar itself is in [`grammar`]; nothing here knows of tags that exist or not.
+//! The grammar itself is a module of its own; nothing here knows of tags that exist or not.
 
 mod grammar;
 

@@ -281,7 +281,12 @@ impl GoUrl {
 
     fn write_path(&self, out: &mut Vec<u8>) {
         let mut path = Vec::new();
-        escaped(&self.written_path, &self.path, Part::Path, &mut path);
+        if self.written_path == b"%2A" {
+            // Go writes a lone star plain, unless it was escaped in a way of its own.
+            path.push(b'*');
+        } else {
+            escaped(&self.written_path, &self.path, Part::Path, &mut path);
+        }
         if !path.is_empty() && !path.starts_with(b"/") && !self.host.is_empty() {
             out.push(b'/');
         }
@@ -319,4 +324,70 @@ fn cut(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
 
 fn position(text: &[u8], byte: u8) -> Option<usize> {
     text.iter().position(|b| *b == byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(text: &str) -> Option<String> {
+        parse(text.as_bytes()).ok().map(|url| url.write())
+    }
+
+    #[test]
+    fn writes_urls_as_go_does() {
+        for (text, expected) in [
+            ("https://r.io/\"q\"/t", "https://r.io/%22q%22/t"),
+            ("HTTPS://u:p w@R.io/a b?x y#f g", ""),
+            ("https://u:p%20w@R.io/a b?x y#f g", "https://u:p%20w@R.io/a%20b?x y#f%20g"),
+            ("/t?", "/t?"),
+            ("mailto:a", "mailto:a"),
+            ("%2A", "*"),
+            ("%2a", "%2a"),
+            ("%3A/x", "%3A/x"),
+            ("http:///x", "http:///x"),
+            ("http://[fe80::1%25eth0]:5/", "http://[fe80::1%25eth0]:5/"),
+            ("http://\u{e9}.io", "http://%C3%A9.io"),
+        ] {
+            let expected = Some(expected.to_owned()).filter(|e| !e.is_empty());
+            assert_eq!(rewritten(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_go_refuses() {
+        for text in [
+            "http://[::1",
+            "http://[1.2.3.4]/",
+            "http://a[::1]/",
+            "http://::1/",
+            "http://a:b/",
+            "http://a b/",
+            "http://%41/",
+            "/%zz",
+            "/%4",
+            ":x",
+            "a:b@/c\x7f",
+            "x y:z/",
+            "http://[::1%25]/",
+            "http://a{b}/",
+            "http://u\u{e9}@h/",
+        ] {
+            assert_eq!(rewritten(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn splits_ports_as_go_does() {
+        for (text, host, port) in [
+            ("r.io:5000", "r.io", "5000"),
+            ("r.io:", "r.io", ""),
+            ("r.io", "r.io", ""),
+            ("[::1]:5000", "::1", "5000"),
+            ("[::1]", "[::1]", ""),
+            ("a:b:c", "a:b:c", ""),
+        ] {
+            assert_eq!(split_host_port(text.as_bytes()), (host.as_bytes(), port.as_bytes()));
+        }
+    }
 }

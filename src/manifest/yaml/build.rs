@@ -121,8 +121,15 @@ impl<'a> Builder<'a> {
                 let lines = self.source.get(data.start as usize..data.end as usize);
                 data.end = data.start + lines.unwrap_or_default().trim_end().len() as u32;
             }
-            // A value left out arrives as `~` with an empty span.
-            _ if data.start == data.end => *text = Cow::Borrowed(""),
+            // A value left out arrives as `~` with an empty span, in a map before its colon.
+            _ if data.start == data.end => {
+                *text = Cow::Borrowed("");
+                if self.source.as_bytes().get(data.start as usize) == Some(&b':') {
+                    data.start += 1;
+                    data.end += 1;
+                    data.column += 1;
+                }
+            }
             _ => {}
         }
         if let Some(tag) = tag {
@@ -333,7 +340,7 @@ fn is_merge_key(data: &Data) -> bool {
 
 /// `!!str` makes a string of anything, `!!binary` is base64; other tags change nothing here.
 fn apply_tag(tag: &Tag, text: &mut Cow<'_, str>, style: &mut Style) {
-    match tag.core_suffix() {
+    match tag.suffix_in_namespace("tag:yaml.org,2002:").as_deref() {
         Some("str") if *style == Style::Plain => *style = Style::Quoted,
         Some("binary") => {
             let packed: String = text.split_ascii_whitespace().collect();

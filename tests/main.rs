@@ -1,1 +1,4 @@
 //! One integration binary; its modules mirror `src`. No test needs root or the internet.
+
+mod conformance;
+mod image;

@@ -36,7 +36,8 @@ fn hint(result: &Result) -> String {
     }
 }
 
-fn note_line(note: &Note) -> String {
+/// A note on one line, with the line break.
+pub(super) fn note_line(note: &Note) -> String {
     let place = place::of_note(note).map(|place| format!("{place}: ")).unwrap_or_default();
     let text = outside::sentence(&note.text);
     format!("{place}{}[{}]: {text}\n", Level::Note.word(), note.id)

@@ -161,3 +161,35 @@ fn note_block(note: &Note) -> Group<'static> {
         None => Group::with_title(title),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::report::sample;
+    use crate::text;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn b45_any_line_and_any_span_can_be_drawn(
+            source in r#"([ a-z:"{}#\[\]\t\n\r\x1b\u{301}\u{202e}\u{1f600}字é]|\PC){0,300}"#,
+            start in 0usize..300,
+            length in 0usize..300,
+            width in 0usize..200,
+        ) {
+            let mut report = sample::report();
+            report.results.truncate(1);
+            let image = &mut report.results[0].uses[0];
+            let span = start..start + length;
+            let source = sample::source("a.yaml", &source);
+            image.site.place = Some(Place { source, span, line: 99, column: 7 });
+            let out = render(&report, &Options { colour: false, width: Some(width) });
+            prop_assert!(!out.contains(|c| c != '\n' && text::is_unsafe(c)), "{}", out);
+            prop_assert!(out.contains("--> a.yaml:99:7\n"), "{}", out);
+            prop_assert!(!out.lines().any(|line| line.trim() == ":::"), "{}", out);
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod concise;
 mod excerpt;
 mod full;
 mod heading;
+mod json;
 mod outside;
 mod place;
 mod summary;
@@ -118,7 +119,7 @@ pub fn render(report: &Report, format: Format, options: &Options) -> String {
     match format {
         Format::Full => full::render(report, options),
         Format::Concise => concise::render(report),
-        Format::Json => String::new(),
+        Format::Json => json::render(report),
     }
 }
 
@@ -140,6 +141,11 @@ mod tests {
     #[test]
     fn concise_shows_every_kind_of_result() {
         insta::assert_snapshot!("concise", sample(Format::Concise));
+    }
+
+    #[test]
+    fn json_shows_every_kind_of_result() {
+        insta::assert_snapshot!("json", sample(Format::Json));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{Report, Result, Summary};
 use crate::diagnosis::{Cause, Certainty, Diagnosis, Listed, Outcome, Reason, Seen};
 use crate::image::usage::{ObjectName, Place, Source, Workload};
-use crate::image::{ImageUse, Role, Site};
-use crate::manifest::{Broken, Note};
+use crate::image::{Digest, ImageUse, Platform, Reference, Role, Site};
+use crate::manifest::{Broken, Extraction, Note};
 use crate::policy::{Action, Verdict};
 
 pub const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -41,7 +41,7 @@ pub fn workload(kind: &str, name: &str) -> Arc<Workload> {
 pub fn image_use(image: &str, place: Option<Place>, workload: Arc<Workload>) -> ImageUse {
     ImageUse {
         text: image.into(),
-        reference: image.parse(),
+        reference: Reference::parse(image),
         site: Site { place, path: "spec.template.spec.containers[0].image".into() },
         role: Role::Container,
         pull_policy: None,
@@ -139,7 +139,7 @@ fn inconclusive(reason: Reason, action: Action, image: &str, said: &str) -> Resu
 fn pullable(image: &str, action: Action) -> Result {
     let summary = format!("{image} pulls");
     let mut diagnosis = diagnosis(Outcome::Pullable, &summary, "");
-    diagnosis.digest = Some(DIGEST.parse().expect("a digest"));
+    diagnosis.digest = Some(Digest::parse(DIGEST).expect("a digest"));
     result(image, action, vec![written("apps/web/job.yaml", image)], diagnosis)
 }
 
@@ -165,12 +165,12 @@ fn platform_partial() -> Result {
     let summary = "registry.example/acme/tool:2 has nothing for linux/arm64";
     let outcome = finding(Cause::PlatformPartial, Certainty::Certain);
     let mut diagnosis = diagnosis(outcome, summary, "not for linux/arm64");
-    diagnosis.offered = vec!["linux/amd64".parse().expect("a platform")];
+    diagnosis.offered = vec![Platform::parse("linux/amd64").expect("a platform")];
     diagnosis.runs = Some(false);
     let use_ = image_use(image, None, workload("DaemonSet", "tool"));
     let mut result = result(image, Action::Audit, vec![use_], diagnosis);
     for platform in ["linux/amd64", "linux/arm64"] {
-        result.wanted.insert(platform.parse().expect("a platform"), "--platform".into());
+        result.wanted.insert(Platform::parse(platform).expect("a platform"), "--platform".into());
     }
     result
 }
@@ -279,4 +279,15 @@ pub fn report() -> Report {
         ..Summary::default()
     };
     Report { results, notes, summary }
+}
+
+/// What a reader of the same manifests hands to the `images` command, in no particular order.
+pub fn extraction() -> Extraction {
+    let Report { results, notes, .. } = report();
+    let mut extraction = Extraction { notes, files: 12, ..Extraction::default() };
+    for result in results.into_iter().rev() {
+        extraction.uses.extend(result.uses);
+        extraction.broken.extend(result.broken);
+    }
+    extraction
 }

@@ -5,6 +5,7 @@ mod concise;
 mod excerpt;
 mod full;
 mod heading;
+pub mod images;
 mod json;
 mod outside;
 mod place;

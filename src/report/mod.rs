@@ -1,8 +1,10 @@
 //! A report is one ordered list of results and notes. Each format is one file; each renders the
 //! whole list, escapes what came from outside, and keeps the order. No I/O: text in, text out.
 
+pub mod auth_plan;
 mod concise;
 mod excerpt;
+pub mod explain;
 mod full;
 mod heading;
 pub mod images;

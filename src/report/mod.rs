@@ -197,6 +197,20 @@ mod tests {
     }
 
     #[test]
+    fn b42_a_message_of_a_megabyte_is_cut_for_people() {
+        let mut report = sample::report();
+        report.results.truncate(1);
+        let diagnosis = &mut report.results[0].diagnosis;
+        let text = "x".repeat(1 << 20);
+        diagnosis.evidence[0].text = text.clone();
+        diagnosis.advice = vec![text.clone(); 2];
+        (diagnosis.summary, diagnosis.label) = (text.clone(), text);
+        for format in [Format::Full, Format::Concise] {
+            assert!(render(&report, format, &Options::default()).len() < 10_000, "{format:?}");
+        }
+    }
+
+    #[test]
     fn every_format_has_a_name_that_is_read_back() {
         for format in Format::ALL {
             assert_eq!(format.id().parse(), Ok(format));

@@ -1,7 +1,23 @@
 //! A report is one ordered list of results and notes. Each format is one file; each renders the
-//! whole list, escapes what came from outside, and keeps the order. No I/O but the writer given.
+//! whole list, escapes what came from outside, and keeps the order. No I/O: text in, text out.
+
+pub mod auth_plan;
+mod concise;
+mod excerpt;
+pub mod explain;
+mod full;
+mod heading;
+pub mod images;
+mod json;
+mod outside;
+mod place;
+mod summary;
+
+#[cfg(test)]
+mod sample;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::diagnosis::Diagnosis;
@@ -50,4 +66,154 @@ pub struct Summary {
     /// Whether any result had platforms asked.
     pub platforms_asked: bool,
     pub offline: bool,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people: the place, the line, what was asked and what to do.
+    #[default]
+    Full,
+    /// One line a place.
+    Concise,
+    /// `pullproof.report.v1`.
+    Json,
+}
+
+impl Format {
+    /// Every format, in the order of the help.
+    pub const ALL: [Format; 3] = [Format::Full, Format::Concise, Format::Json];
+
+    /// The name used on the command line.
+    pub fn id(self) -> &'static str {
+        match self {
+            Format::Full => "full",
+            Format::Concise => "concise",
+            Format::Json => "json",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = ();
+
+    fn from_str(id: &str) -> std::result::Result<Self, ()> {
+        Self::ALL.into_iter().find(|format| format.id() == id).ok_or(())
+    }
+}
+
+/// What the reader's screen can show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    pub colour: bool,
+    /// Columns of the terminal; `None` when there is none.
+    pub width: Option<usize>,
+}
+
+impl Options {
+    /// Width where no terminal tells one.
+    pub const WIDTH: usize = 120;
+    /// Source lines are not cut shorter than this.
+    const NARROWEST: usize = 40;
+}
+
+/// The whole report in one format, with a line break at the end.
+pub fn render(report: &Report, format: Format, options: &Options) -> String {
+    match format {
+        Format::Full => full::render(report, options),
+        Format::Concise => concise::render(report),
+        Format::Json => json::render(report),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::{Outcome, Reason};
+    use crate::text;
+
+    fn sample(format: Format) -> String {
+        render(&sample::report(), format, &Options::default())
+    }
+
+    #[test]
+    fn full_shows_every_kind_of_result() {
+        insta::assert_snapshot!("full", sample(Format::Full));
+    }
+
+    #[test]
+    fn concise_shows_every_kind_of_result() {
+        insta::assert_snapshot!("concise", sample(Format::Concise));
+    }
+
+    #[test]
+    fn json_shows_every_kind_of_result() {
+        insta::assert_snapshot!("json", sample(Format::Json));
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_colour() {
+        let options = Options { colour: true, width: None };
+        let coloured = render(&sample::report(), Format::Full, &options);
+        let stripped = anstream::adapter::strip_str(&coloured).to_string();
+        assert_eq!(stripped, sample(Format::Full));
+        assert_ne!(coloured, stripped);
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_source_lines_and_nothing_else() {
+        let options = Options { colour: false, width: Some(60) };
+        let narrow = render(&sample::report(), Format::Full, &options);
+        let line = narrow.lines().find(|it| it.contains("image\":\"nginx:nope")).unwrap();
+        assert!(line.chars().count() <= 60, "{line}");
+        assert!(narrow.contains("MANIFEST_UNKNOWN; the repository is readable"));
+    }
+
+    #[test]
+    fn offline_images_that_were_not_asked_about_are_not_listed_one_by_one() {
+        let mut report = sample::report();
+        let not_asked = Outcome::Inconclusive { reason: Reason::NotAsked };
+        report.results.retain(|it| it.image == "nginx:1.27.4");
+        report.results[0].diagnosis.outcome = not_asked;
+        report.summary.offline = true;
+        let text = render(&report, Format::Concise, &Options::default());
+        assert!(!text.contains("not-asked"), "{text}");
+        report.summary.offline = false;
+        let text = render(&report, Format::Concise, &Options::default());
+        assert!(text.contains("could not tell[not-asked]"), "{text}");
+    }
+
+    #[test]
+    fn b42_b45_no_format_lets_outside_text_drive_a_terminal_or_a_ci_system() {
+        for format in Format::ALL {
+            let text = sample(format);
+            assert!(!text.contains(|c| c != '\n' && text::is_unsafe(c)), "{format:?}");
+            assert!(!text.contains("##[") && !text.contains("##vso["), "{format:?}");
+            for line in text.lines() {
+                assert!(!line.trim_start().starts_with("::"), "{format:?}: {line}");
+                assert!(line.chars().count() < 2000, "{format:?}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn b42_a_message_of_a_megabyte_is_cut_for_people() {
+        let mut report = sample::report();
+        report.results.truncate(1);
+        let diagnosis = &mut report.results[0].diagnosis;
+        let text = "x".repeat(1 << 20);
+        diagnosis.evidence[0].text = text.clone();
+        diagnosis.advice = vec![text.clone(); 2];
+        (diagnosis.summary, diagnosis.label) = (text.clone(), text);
+        for format in [Format::Full, Format::Concise] {
+            assert!(render(&report, format, &Options::default()).len() < 10_000, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn every_format_has_a_name_that_is_read_back() {
+        for format in Format::ALL {
+            assert_eq!(format.id().parse(), Ok(format));
+        }
+    }
 }

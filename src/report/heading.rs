@@ -1,0 +1,130 @@
+//! What the first line of a result says: the level, the id and the title, and which results have
+//! one at all. Shared by the formats for people, so that they never disagree.
+
+use super::{Result, outside};
+use crate::diagnosis::{Class, Listed, Outcome, Reason};
+use crate::policy::Action;
+
+/// How loud a result is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Error,
+    Warning,
+    Note,
+    /// Nobody knows; the flag tells whether the policy warns of that.
+    CouldNotTell {
+        warns: bool,
+    },
+}
+
+impl Level {
+    /// The word a reader sees.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warning => "warning",
+            Level::Note => "note",
+            Level::CouldNotTell { .. } => "could not tell",
+        }
+    }
+
+    fn of_action(action: Action) -> Self {
+        match action {
+            Action::Deny => Level::Error,
+            Action::Warn => Level::Warning,
+            Action::Audit | Action::Allow => Level::Note,
+        }
+    }
+
+    fn of_doubt(action: Action) -> Self {
+        match action {
+            Action::Deny => Level::Error,
+            Action::Warn => Level::CouldNotTell { warns: true },
+            Action::Audit | Action::Allow => Level::CouldNotTell { warns: false },
+        }
+    }
+}
+
+/// The first line of a result.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Heading {
+    pub level: Level,
+    pub id: Option<&'static str>,
+    /// Fit to be shown.
+    pub title: String,
+}
+
+impl Heading {
+    /// The heading of a result, or `None` when there is nothing to say but that it pulls (or, with
+    /// `--offline`, that it was not asked).
+    pub fn of(result: &Result, offline: bool) -> Option<Self> {
+        let action = result.verdict.action;
+        match &result.diagnosis.outcome {
+            Outcome::Pullable => Self::beside(result),
+            Outcome::Inconclusive { reason: Reason::NotAsked }
+                if offline && action < Action::Deny =>
+            {
+                Self::beside(result)
+            }
+            Outcome::Finding { cause, .. } => {
+                Some(Self::summary(result, Level::of_action(action), cause.id()))
+            }
+            Outcome::Inconclusive { reason } => {
+                Some(Self::summary(result, Level::of_doubt(action), reason.id()))
+            }
+        }
+    }
+
+    /// `error[tag-not-found]`
+    pub fn label(&self) -> String {
+        match self.id {
+            Some(id) => format!("{}[{id}]", self.level.word()),
+            None => self.level.word().to_owned(),
+        }
+    }
+
+    fn summary(result: &Result, level: Level, id: &'static str) -> Self {
+        Self { level, id: Some(id), title: outside::sentence(&result.diagnosis.summary) }
+    }
+
+    /// What stands beside an outcome that is no trouble itself.
+    fn beside(result: &Result) -> Option<Self> {
+        let action = result.verdict.action;
+        let level = Level::of_action(action);
+        if let Some(lead) = result.diagnosis.findings.iter().find(|it| is_told(it, action)) {
+            return Some(Self {
+                level,
+                id: Some(lead.cause.id()),
+                title: named(result, &lead.text),
+            });
+        }
+        if action < Action::Warn && result.diagnosis.remarks.is_empty() {
+            return None;
+        }
+        Some(Self { level, id: None, title: outside::sentence(&result.diagnosis.summary) })
+    }
+}
+
+/// Further findings, without the one the heading speaks of.
+pub fn others<'a>(result: &'a Result, heading: &Heading) -> impl Iterator<Item = &'a Listed> {
+    let (action, id) = (result.verdict.action, heading.id);
+    let told = result.diagnosis.findings.iter().filter(move |it| is_told(it, action));
+    told.filter(move |it| Some(it.cause.id()) != id)
+}
+
+/// A policy that allows a hygiene rule to be broken does not want to hear of it.
+fn is_told(finding: &Listed, action: Action) -> bool {
+    action > Action::Allow || finding.cause.class() != Class::Hygiene
+}
+
+/// The text of a finding, with the image before it unless it names it.
+fn named(result: &Result, text: &str) -> String {
+    let reference = result.uses.first().and_then(|it| it.reference.as_ref().ok());
+    let named = text.contains(&result.image)
+        || reference.is_some_and(|reference| text.contains(reference.repository()));
+    if named {
+        outside::sentence(text)
+    } else {
+        outside::sentence(&format!("{}: {text}", result.image))
+    }
+}

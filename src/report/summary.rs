@@ -1,0 +1,115 @@
+//! The last line of a report for people: what was looked at and what it came to. The levels are
+//! counted from the headings, so that the line agrees with what stands above it.
+
+use std::time::Duration;
+
+use super::Report;
+use super::heading::{Heading, Level};
+
+/// The summary, without a line break.
+pub fn line(report: &Report) -> String {
+    let summary = &report.summary;
+    let mut text = looked_at(summary.images, summary.files);
+    text.push_str(": ");
+    text.push_str(&came_to(report));
+    if summary.offline {
+        return text + "; nothing was asked (--offline)";
+    }
+    let requests = count(summary.requests, "request", "requests");
+    text.push_str(&format!(" ({requests}, {})", seconds(summary.elapsed)));
+    if !summary.platforms_asked && summary.images > 0 {
+        text.push_str("; platforms not asked (--platform)");
+    }
+    text
+}
+
+fn looked_at(images: usize, files: usize) -> String {
+    let images = match images {
+        0 => "no images".to_owned(),
+        some => count(some as u64, "image", "images"),
+    };
+    match files {
+        0 => images,
+        some => format!("{images} in {}", count(some as u64, "file", "files")),
+    }
+}
+
+fn came_to(report: &Report) -> String {
+    let summary = &report.summary;
+    let levels: Vec<Level> = levels(report).collect();
+    let of = |level| levels.iter().filter(|it| **it == level).count() as u64;
+    let mut parts = Vec::new();
+    if !summary.offline {
+        parts.push(format!("{} pullable", summary.pullable));
+    }
+    for (level, one, many) in [
+        (Level::Error, "error", "errors"),
+        (Level::Warning, "warning", "warnings"),
+        (Level::Note, "note", "notes"),
+    ] {
+        if of(level) > 0 {
+            parts.push(count(of(level), one, many));
+        }
+    }
+    if !summary.offline && summary.inconclusive > 0 {
+        parts.push(format!("{} could not be judged", summary.inconclusive));
+    }
+    if parts.is_empty() {
+        parts.push("nothing to complain of".to_owned());
+    }
+    parts.join(", ")
+}
+
+/// The level of everything that was said.
+fn levels(report: &Report) -> impl Iterator<Item = Level> {
+    let offline = report.summary.offline;
+    let headings = report.results.iter().filter_map(move |it| Heading::of(it, offline));
+    headings.map(|it| it.level).chain(report.notes.iter().map(|_| Level::Note))
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn seconds(elapsed: Duration) -> String {
+    let tenths = (elapsed.as_millis() + 50) / 100;
+    match elapsed.as_secs() {
+        0..60 => format!("{}.{} s", tenths / 10, tenths % 10),
+        whole => format!("{} min {} s", whole / 60, whole % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Summary;
+
+    fn said(summary: Summary) -> String {
+        line(&Report { results: Vec::new(), notes: Vec::new(), summary })
+    }
+
+    #[test]
+    fn plurals_are_right() {
+        let one = Summary { images: 1, files: 1, pullable: 1, requests: 1, ..Summary::default() };
+        let text =
+            "1 image in 1 file: 1 pullable (1 request, 0.0 s); platforms not asked (--platform)";
+        assert_eq!(said(one), text);
+    }
+
+    #[test]
+    fn says_that_nothing_was_asked() {
+        let summary =
+            Summary { images: 3, files: 2, inconclusive: 3, offline: true, ..Summary::default() };
+        let text = "3 images in 2 files: nothing to complain of; nothing was asked (--offline)";
+        assert_eq!(said(summary), text);
+    }
+
+    #[test]
+    fn long_runs_are_told_in_minutes() {
+        let elapsed = Duration::from_secs(75);
+        let text = "2 images: 2 pullable (4 requests, 1 min 15 s)";
+        let summary =
+            Summary { images: 2, pullable: 2, requests: 4, elapsed, ..Summary::default() };
+        assert_eq!(said(Summary { platforms_asked: true, ..summary }), text);
+    }
+}

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashSet};
 pub use extract::extract_source;
 pub use source::{SourceOptions, extract};
 
-use crate::credential::PullSecret;
+use crate::credential::{self, PullSecret};
 use crate::image::ImageUse;
 use crate::image::usage::{ObjectName, Place};
 
@@ -72,7 +72,8 @@ pub struct FoundSecret {
     pub name: String,
     /// `type` as written; `Opaque` when absent.
     pub secret_type: String,
-    pub secret: PullSecret,
+    /// The data decoded, or why it can not be.
+    pub secret: Result<PullSecret, credential::Error>,
 }
 
 /// A ServiceAccount in the manifests.

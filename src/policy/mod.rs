@@ -2,6 +2,7 @@
 //! before the registry is asked, [`judge`] after.
 
 pub mod glob;
+pub mod hygiene;
 pub mod image_check_policy;
 pub mod judge;
 pub mod matching;

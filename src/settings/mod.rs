@@ -49,9 +49,10 @@ impl Settings {
         };
         let mut settings = Settings { registries, ..Settings::default() };
         if let Some((file, text)) = own_login(paths)? {
-            let login = docker_config::parse_own(&file, &text);
-            settings.notes.extend(login.notes.iter().cloned());
-            settings.own_login = Some(login.config);
+            let login = DockerConfig::own(file.as_str(), text.as_bytes())
+                .map_err(|error| Error::Invalid { file: file.into(), reason: error.reason.to_string() })?;
+            settings.notes.extend(login.notes().iter().map(ToString::to_string));
+            settings.own_login = Some(login);
         }
         Ok(settings)
     }
@@ -70,12 +71,12 @@ fn config_folder() -> Option<PathBuf> {
 fn own_login(paths: &Paths) -> Result<Option<(String, String)>, Error> {
     let named = paths.authfile.clone().or_else(|| variable("REGISTRY_AUTH_FILE"));
     if let Some(file) = named {
-        return read(&file, docker_config::MAX_SIZE).map(|text| Some((file.display().to_string(), text)));
+        return read(&file, docker_config::MAX_FILE).map(|text| Some((file.display().to_string(), text)));
     }
     let folder = variable("DOCKER_CONFIG").or_else(|| variable("HOME").map(|home| home.join(".docker")));
     match folder.map(|folder| folder.join("config.json")) {
         Some(file) if file.is_file() => {
-            read(&file, docker_config::MAX_SIZE).map(|text| Some((file.display().to_string(), text)))
+            read(&file, docker_config::MAX_FILE).map(|text| Some((file.display().to_string(), text)))
         }
         _ => Ok(None),
     }

@@ -1,0 +1,108 @@
+//! `auth plan`: which credentials would a kubelet try for an image, in which order, from where?
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
+
+use super::{Exit, Failure, Out, inputs};
+use crate::credential::{DockerConfig, Keyring, Lookup, Order, PullSecret, docker_config};
+use crate::image::Reference;
+use crate::report::auth_plan::{self, AuthPlan};
+use crate::settings;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Plan(Plan),
+}
+
+/// Show which credentials a kubelet would try for an image, in order; asks nothing
+#[derive(Debug, Args)]
+struct Plan {
+    image: String,
+    /// Pull secrets in the order of the Pod: a YAML or JSON list of Secrets (repeatable)
+    #[arg(long, value_name = "FILE")]
+    secrets: Vec<PathBuf>,
+    /// The node's docker config.json, tried after all secrets
+    #[arg(long, value_name = "FILE")]
+    node_config: Option<PathBuf>,
+    /// Form of the plan
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Form,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
+    let Command::Plan(plan) = arguments.command;
+    let mut secrets = Vec::new();
+    for file in &plan.secrets {
+        secrets.extend(inputs::objects(file)?);
+    }
+    let node = plan.node_config.as_ref().map(node_config).transpose()?.flatten();
+    let (lookup, found, error) = match Reference::parse(&plan.image) {
+        Err(error) => (String::new(), Lookup::default(), Some(format!("image: {}: {error}", error.id()))),
+        Ok(reference) => {
+            let name = reference.keyring_lookup().to_owned();
+            match keyring(&secrets, node.as_ref()) {
+                Ok(keyring) => {
+                    let found = keyring.lookup(&name);
+                    (name, found, None)
+                }
+                Err(error) => (name, Lookup::default(), Some(format!("keyring: {error}"))),
+            }
+        }
+    };
+    let text = {
+        let shown = AuthPlan {
+            image: &plan.image,
+            lookup: &lookup,
+            error: error.as_deref(),
+            order_is_fixed: found.order == Order::Fixed,
+            candidates: &found.candidates,
+        };
+        match plan.output {
+            Form::Text => auth_plan::text(&shown),
+            Form::Json => auth_plan::json(&shown),
+        }
+    };
+    out.print(&text)?;
+    Ok(Exit::Success)
+}
+
+/// The keyring of the secrets in their order; a secret that cannot be read fails it, as on a node.
+fn keyring(objects: &[Value], node: Option<&DockerConfig>) -> Result<Keyring, crate::credential::Error> {
+    let mut secrets = Vec::new();
+    for (at, object) in objects.iter().enumerate() {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let name = match text("/metadata/name") {
+            "" => format!("#{}", at + 1),
+            name => name.to_owned(),
+        };
+        secrets.push(PullSecret::from_value(text("/metadata/namespace"), name, object)?);
+    }
+    Keyring::new(&secrets, node)
+}
+
+/// The node's file; a kubelet goes on without one that it cannot read, and so do we, saying so.
+fn node_config(file: &PathBuf) -> Result<Option<DockerConfig>, Failure> {
+    let text = settings::read(file, docker_config::MAX_FILE).map_err(Failure::misuse)?;
+    match DockerConfig::node(file.display().to_string(), text.as_bytes()) {
+        Ok(config) => Ok(Some(config)),
+        Err(error) => {
+            super::note(&format!("note: a kubelet would go on without {}: {error}", file.display()));
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Arguments that several commands share: the manifests to read, and the files that tell how.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::Failure;
+use crate::image::usage::{Role, Site, Workload};
+use crate::image::{ImageUse, Reference};
+use crate::manifest::{self, Extraction, SourceOptions, yaml};
+use crate::policy::ImageCheckPolicy;
+use crate::settings;
+
+/// Which manifests are read.
+#[derive(Debug, Args)]
+pub(super) struct Inputs {
+    /// Files and folders with manifests; `-` reads standard input
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+    /// Leave out files and folders that match, as in .gitignore (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Read only files that match, instead of *.yaml, *.yml and *.json (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Read what .gitignore names, too
+    #[arg(long)]
+    no_ignore: bool,
+}
+
+impl Inputs {
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
+    /// Reads and extracts; an input that is not there is misuse.
+    pub fn extract(&self) -> Result<Extraction, Failure> {
+        let options = SourceOptions { exclude: self.exclude.clone(), include: self.include.clone(), no_ignore: self.no_ignore };
+        manifest::extract(&self.paths, &options).map_err(Failure::misuse)
+    }
+}
+
+/// A use that a flag names.
+pub(super) fn named(text: &str) -> ImageUse {
+    ImageUse {
+        text: text.to_owned(),
+        reference: Reference::parse(text),
+        site: Site { place: None, path: String::new() },
+        role: Role::Container,
+        pull_policy: None,
+        workload: Arc::new(Workload::default()),
+        guess: false,
+    }
+}
+
+/// Largest file of policies or secrets, in bytes.
+const MAX_FILE: usize = 16 << 20;
+
+/// Reads every document of a YAML or JSON file as a JSON value, lists taken apart.
+pub(super) fn objects(file: &PathBuf) -> Result<Vec<serde_json::Value>, Failure> {
+    let text = settings::read(file, MAX_FILE).map_err(Failure::misuse)?;
+    let parsed = yaml::parse(&text);
+    if let Some(error) = parsed.errors.first() {
+        return Err(Failure::misuse(anyhow::anyhow!("{}:{}:{}: {}", file.display(), error.line, error.column, error.reason)));
+    }
+    let mut objects = Vec::new();
+    for document in &parsed.documents {
+        flatten(document.root().to_json(), &mut objects);
+    }
+    Ok(objects)
+}
+
+/// Kubernetes lists and plain arrays become their items.
+fn flatten(value: serde_json::Value, into: &mut Vec<serde_json::Value>) {
+    use serde_json::Value;
+    match value {
+        Value::Null => {}
+        Value::Array(items) => items.into_iter().for_each(|item| flatten(item, into)),
+        Value::Object(mut object) => match object.remove("items") {
+            Some(Value::Array(items)) => items.into_iter().for_each(|item| flatten(item, into)),
+            other => {
+                object.extend(other.map(|other| ("items".to_owned(), other)));
+                into.push(Value::Object(object));
+            }
+        },
+        scalar => into.push(scalar),
+    }
+}
+
+/// The policies of some files; a file without one, or with a wrong one, is misuse.
+pub(super) fn policies(files: &[PathBuf]) -> Result<Vec<ImageCheckPolicy>, Failure> {
+    let mut policies = Vec::new();
+    for file in files {
+        let before = policies.len();
+        for object in objects(file)? {
+            let read = ImageCheckPolicy::from_value(&object);
+            policies.extend(read.map_err(|error| Failure::misuse(anyhow::Error::new(error).context(format!("{}", file.display()))))?);
+        }
+        if policies.len() == before {
+            return Err(Failure::misuse(anyhow::anyhow!("{} holds no ImageCheckPolicy", file.display())));
+        }
+    }
+    Ok(policies)
+}

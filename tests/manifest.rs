@@ -1,5 +1,7 @@
 //! From manifests to image uses: kinds, places, hostile text and hostile folders.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

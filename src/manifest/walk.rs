@@ -129,7 +129,7 @@ impl<'d> Walker<'_, 'd> {
         let ObjectName { namespace, name, .. } = &object.name;
         match read_secret(namespace, name, node) {
             Ok(secret) => self.found.secrets.push(FoundSecret {
-                place: self.place(node),
+                place: self.place(node.at_path("metadata.name").unwrap_or(node)),
                 namespace: namespace.clone(),
                 name: name.clone(),
                 secret_type: node.get_str("type").unwrap_or("Opaque").to_owned(),
@@ -144,7 +144,7 @@ impl<'d> Walker<'_, 'd> {
 
     fn service_account(&mut self, node: Node<'d>, object: &Object) {
         self.found.service_accounts.push(FoundServiceAccount {
-            place: self.place(node),
+            place: self.place(node.at_path("metadata.name").unwrap_or(node)),
             namespace: object.name.namespace.clone(),
             name: object.name.name.clone(),
             pull_secrets: pod_spec::pull_secrets(node),

@@ -37,18 +37,28 @@ const DEFAULT_ACCOUNT: &str = "default";
 impl Logins {
     /// Files what an extraction found; the last of two objects with one name wins.
     pub fn new(extraction: &Extraction) -> Self {
-        let secrets = extraction.secrets.iter().map(|found| ((found.namespace.clone(), found.name.clone()), usable(found))).collect();
+        let secrets = extraction
+            .secrets
+            .iter()
+            .map(|found| ((found.namespace.clone(), found.name.clone()), usable(found)))
+            .collect();
         let accounts = extraction
             .service_accounts
             .iter()
-            .map(|found| ((found.namespace.clone(), found.name.clone()), found.pull_secrets.clone()))
+            .map(|found| {
+                ((found.namespace.clone(), found.name.clone()), found.pull_secrets.clone())
+            })
             .collect();
         Self { secrets, accounts, made: Mutex::default() }
     }
 
     /// The login of a workload; equal ones are made once.
     pub fn of(&self, workload: &Workload) -> Arc<Login> {
-        let key = (workload.object.namespace.clone(), workload.service_account.clone(), workload.pull_secrets.clone());
+        let key = (
+            workload.object.namespace.clone(),
+            workload.service_account.clone(),
+            workload.pull_secrets.clone(),
+        );
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         made.entry(key).or_insert_with(|| Arc::new(self.make(workload))).clone()
     }
@@ -71,7 +81,10 @@ impl Logins {
                 }
                 Some(Err(broken)) => login.broken = login.broken.or(Some(broken.clone())),
                 Some(Ok(secret)) if !secret.counts() => {
-                    let reason = format!("type {} and its keys do not make a docker login", crate::text::clean(&secret.secret_type, 80));
+                    let reason = format!(
+                        "type {} and its keys do not make a docker login",
+                        crate::text::clean(&secret.secret_type, 80)
+                    );
                     login.known.ignored.push((secret.source(), reason));
                 }
                 Some(Ok(secret)) => {
@@ -82,7 +95,10 @@ impl Logins {
         }
         match Keyring::new(secrets, None) {
             Ok(keyring) => login.keyring = keyring,
-            Err(error) => login.broken = login.broken.or_else(|| Some((error.origin.clone(), error.to_string()))),
+            Err(error) => {
+                login.broken =
+                    login.broken.or_else(|| Some((error.origin.clone(), error.to_string())))
+            }
         }
         login
     }

@@ -7,7 +7,10 @@ use std::time::Instant;
 use futures_util::StreamExt;
 
 use crate::credential::{Keyring, Source};
-use crate::diagnosis::{Cause, Certainty, Context, Diagnosis, Outcome, PodLogin, Question, Reason, diagnose, without_asking};
+use crate::diagnosis::{
+    Cause, Certainty, Context, Diagnosis, Outcome, PodLogin, Question, Reason, diagnose,
+    without_asking,
+};
 use crate::image::platform::Runtime;
 use crate::image::usage::{Ownership, Workload};
 use crate::image::{ImageUse, Platform, PullPolicy, Role, pull_policy};
@@ -76,7 +79,10 @@ impl Road<'_> {
         let started = Instant::now();
         let logins = Logins::new(&extraction);
         let labels: BTreeMap<String, BTreeMap<String, String>> =
-            std::mem::take(&mut extraction.namespaces).into_iter().map(|found| (found.name, found.labels)).collect();
+            std::mem::take(&mut extraction.namespaces)
+                .into_iter()
+                .map(|found| (found.name, found.labels))
+                .collect();
         let groups = self.groups(std::mem::take(&mut extraction.uses), &logins, &labels);
         let files = extraction.files;
         let mut results = self.ask_all(groups, &labels, progress).await;
@@ -90,45 +96,98 @@ impl Road<'_> {
         Report { results, notes, summary }
     }
 
-    fn groups(&self, uses: Vec<ImageUse>, logins: &Logins, labels: &BTreeMap<String, BTreeMap<String, String>>) -> Vec<Group> {
+    fn groups(
+        &self,
+        uses: Vec<ImageUse>,
+        logins: &Logins,
+        labels: &BTreeMap<String, BTreeMap<String, String>>,
+    ) -> Vec<Group> {
         let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
         for found in uses {
             let (key, task, wanted) = self.task(&found, logins, labels);
-            groups.entry(key).or_insert_with(|| Group { uses: Vec::new(), task, wanted }).uses.push(found);
+            groups
+                .entry(key)
+                .or_insert_with(|| Group { uses: Vec::new(), task, wanted })
+                .uses
+                .push(found);
         }
         groups.into_values().collect()
     }
 
     /// What is to be done about one use.
-    fn task(&self, found: &ImageUse, logins: &Logins, labels: &BTreeMap<String, BTreeMap<String, String>>) -> (Key, Task, BTreeMap<Platform, String>) {
+    fn task(
+        &self,
+        found: &ImageUse,
+        logins: &Logins,
+        labels: &BTreeMap<String, BTreeMap<String, String>>,
+    ) -> (Key, Task, BTreeMap<Platform, String>) {
         let known = |why: &'static str, diagnosis: Diagnosis| {
-            (Key::Text(found.text.clone(), why, Vec::new()), Task::Known(Box::new(diagnosis)), BTreeMap::new())
+            (
+                Key::Text(found.text.clone(), why, Vec::new()),
+                Task::Known(Box::new(diagnosis)),
+                BTreeMap::new(),
+            )
         };
         let reference = match &found.reference {
             Ok(reference) => reference,
             Err(error) => {
-                let outcome = Outcome::Finding { cause: Cause::InvalidReference, certainty: Certainty::Certain };
+                let outcome = Outcome::Finding {
+                    cause: Cause::InvalidReference,
+                    certainty: Certainty::Certain,
+                };
                 let text = crate::text::clean(&found.text, crate::text::SHOWN);
-                return known("invalid", without_asking(outcome, format!("\"{text}\" is no image reference: {error}"), "no image reference"));
+                return known(
+                    "invalid",
+                    without_asking(
+                        outcome,
+                        format!("\"{text}\" is no image reference: {error}"),
+                        "no image reference",
+                    ),
+                );
             }
         };
         if let Some(why) = self.not_asked(found) {
             let outcome = Outcome::Inconclusive { reason: Reason::NotAsked };
-            return known(why, without_asking(outcome, format!("{}: not asked, {why}", reference.pull_ref()), "not asked"));
+            return known(
+                why,
+                without_asking(
+                    outcome,
+                    format!("{}: not asked, {why}", reference.pull_ref()),
+                    "not asked",
+                ),
+            );
         }
         let login = logins.of(&found.workload);
         if let Some((source, reason)) = &login.broken {
-            let outcome = Outcome::Finding { cause: Cause::SecretInvalid, certainty: Certainty::Certain };
-            let summary = format!("{source} can not be decoded, so no image of {} is pulled: {reason}", asker(&found.workload));
+            let outcome =
+                Outcome::Finding { cause: Cause::SecretInvalid, certainty: Certainty::Certain };
+            let summary = format!(
+                "{source} can not be decoded, so no image of {} is pulled: {reason}",
+                asker(&found.workload)
+            );
             let diagnosis = without_asking(outcome, summary, "pull secret can not be decoded");
-            return (Key::Text(found.text.clone(), "secret", vec![source.clone()]), Task::Known(Box::new(diagnosis)), BTreeMap::new());
+            return (
+                Key::Text(found.text.clone(), "secret", vec![source.clone()]),
+                Task::Known(Box::new(diagnosis)),
+                BTreeMap::new(),
+            );
         }
         let subject = subject(found, labels);
-        let wanted = wants::platforms(self.policies, &subject, &found.workload.constraints, &self.options.platforms);
-        let (question, context) = self.question(found, reference, &login, wanted.keys().cloned().collect());
+        let wanted = wants::platforms(
+            self.policies,
+            &subject,
+            &found.workload.constraints,
+            &self.options.platforms,
+        );
+        let (question, context) =
+            self.question(found, reference, &login, wanted.keys().cloned().collect());
         let key = Key::Question {
             pull_ref: reference.pull_ref(),
-            candidates: question.candidates.iter().map(|candidate| (self.registry.identity(candidate), candidate.source.clone())).collect(),
+            candidates: question
+                .candidates
+                .iter()
+                .map(|candidate| (self.registry.identity(candidate), candidate.source.clone()))
+                .collect(),
             platforms: question.platforms.clone(),
             login: context.pod_login.clone(),
             is_volume: context.is_volume,
@@ -144,18 +203,31 @@ impl Road<'_> {
         if pull_policy::effective(&found.text, found.pull_policy) == PullPolicy::Never {
             return Some("imagePullPolicy is Never");
         }
-        let is_local = |name: &str| self.settings.registries.local.iter().any(|glob| glob.matches(name));
-        if is_local(reference.keyring_lookup()) || is_local(&reference.familiar()) || is_local(&found.text) {
+        let is_local =
+            |name: &str| self.settings.registries.local.iter().any(|glob| glob.matches(name));
+        if is_local(reference.keyring_lookup())
+            || is_local(&reference.familiar())
+            || is_local(&found.text)
+        {
             return Some("a local name by the settings");
         }
-        (!self.settings.registries.host(reference.registry()).ask).then_some("ask = false for this registry")
+        (!self.settings.registries.host(reference.registry()).ask)
+            .then_some("ask = false for this registry")
     }
 
-    fn question(&self, found: &ImageUse, reference: &crate::image::Reference, login: &Login, platforms: Vec<Platform>) -> (Question, Context) {
+    fn question(
+        &self,
+        found: &ImageUse,
+        reference: &crate::image::Reference,
+        login: &Login,
+        platforms: Vec<Platform>,
+    ) -> (Question, Context) {
         let name = reference.keyring_lookup();
         let candidates = login.keyring.lookup(name).candidates;
         let own = match &self.settings.own_login {
-            Some(config) => Keyring::new([], Some(config)).map(|keyring| keyring.lookup(name).candidates).unwrap_or_default(),
+            Some(config) => Keyring::new([], Some(config))
+                .map(|keyring| keyring.lookup(name).candidates)
+                .unwrap_or_default(),
             None => Vec::new(),
         };
         let mut pod_login = login.known.clone();
@@ -166,7 +238,8 @@ impl Road<'_> {
         let context = Context {
             asker: asker(&found.workload),
             is_volume: found.role == Role::Volume,
-            nodes_may_log_in: host.node_credentials(reference.registry()) == NodeCredentials::Unknown,
+            nodes_may_log_in: host.node_credentials(reference.registry())
+                == NodeCredentials::Unknown,
             has_mirrors: !host.mirrors.is_empty(),
             pod_login,
         };
@@ -177,7 +250,12 @@ impl Road<'_> {
         (Question { reference: reference.clone(), candidates, own, platforms, runtimes }, context)
     }
 
-    async fn ask_all(&self, groups: Vec<Group>, labels: &BTreeMap<String, BTreeMap<String, String>>, progress: Progress<'_>) -> Vec<Answered> {
+    async fn ask_all(
+        &self,
+        groups: Vec<Group>,
+        labels: &BTreeMap<String, BTreeMap<String, String>>,
+        progress: Progress<'_>,
+    ) -> Vec<Answered> {
         let total = groups.iter().filter(|group| matches!(group.task, Task::Ask(..))).count();
         let work = groups.into_iter().map(async |group| {
             let Group { uses, task, wanted } = group;
@@ -190,7 +268,8 @@ impl Road<'_> {
             };
             (self.answered(uses, diagnosis, wanted, labels), asked)
         });
-        let mut answered = futures_util::stream::iter(work).buffer_unordered(self.settings.limits.in_flight);
+        let mut answered =
+            futures_util::stream::iter(work).buffer_unordered(self.settings.limits.in_flight);
         let (mut results, mut done) = (Vec::new(), 0);
         progress(0, total);
         while let Some((result, asked)) = answered.next().await {
@@ -204,7 +283,13 @@ impl Road<'_> {
     }
 
     /// A result: the diagnosis, what is unwise about the uses, and the strictest verdict among them.
-    fn answered(&self, mut uses: Vec<ImageUse>, mut diagnosis: Diagnosis, wanted: BTreeMap<Platform, String>, labels: &BTreeMap<String, BTreeMap<String, String>>) -> Answered {
+    fn answered(
+        &self,
+        mut uses: Vec<ImageUse>,
+        mut diagnosis: Diagnosis,
+        wanted: BTreeMap<Platform, String>,
+        labels: &BTreeMap<String, BTreeMap<String, String>>,
+    ) -> Answered {
         uses.sort_by_cached_key(place_of_use);
         let mut verdict: Option<Verdict> = None;
         for found in &uses {
@@ -215,29 +300,54 @@ impl Road<'_> {
                 verdict = Some(judged);
             }
         }
-        let verdict = verdict.unwrap_or(Verdict { action: Action::Allow, policy: None, rule: "action".to_owned() });
+        let verdict = verdict.unwrap_or(Verdict {
+            action: Action::Allow,
+            policy: None,
+            rule: "action".to_owned(),
+        });
         let image = uses.first().map(|found| found.text.clone()).unwrap_or_default();
         Answered { image, uses, broken: None, diagnosis, verdict, wanted }
     }
 
     fn unparsable(&self, broken: crate::manifest::Broken) -> Answered {
-        let outcome = Outcome::Finding { cause: Cause::UnparsableManifest, certainty: Certainty::Certain };
+        let outcome =
+            Outcome::Finding { cause: Cause::UnparsableManifest, certainty: Certainty::Certain };
         let reason = crate::text::clean(&broken.reason, crate::text::SHOWN);
-        let mut diagnosis = without_asking(outcome, format!("this is no usable manifest: {reason}"), "does not parse");
+        let mut diagnosis = without_asking(
+            outcome,
+            format!("this is no usable manifest: {reason}"),
+            "does not parse",
+        );
         (diagnosis.pulls, diagnosis.runs) = (None, None);
-        let subject = Subject { namespace: DEFAULT_NAMESPACE, namespace_labels: None, service_account: DEFAULT_ACCOUNT, ownership: Ownership::Workload, reference: None };
+        let subject = Subject {
+            namespace: DEFAULT_NAMESPACE,
+            namespace_labels: None,
+            service_account: DEFAULT_ACCOUNT,
+            ownership: Ownership::Workload,
+            reference: None,
+        };
         let verdict = judge::judge(self.policies, &subject, &diagnosis);
-        Answered { image: String::new(), uses: Vec::new(), broken: Some(broken), diagnosis, verdict, wanted: BTreeMap::new() }
+        Answered {
+            image: String::new(),
+            uses: Vec::new(),
+            broken: Some(broken),
+            diagnosis,
+            verdict,
+            wanted: BTreeMap::new(),
+        }
     }
 
     fn summary(&self, results: &[Answered], files: usize, started: Instant) -> Summary {
-        let count = |test: &dyn Fn(&Answered) -> bool| results.iter().filter(|result| test(result)).count();
+        let count =
+            |test: &dyn Fn(&Answered) -> bool| results.iter().filter(|result| test(result)).count();
         Summary {
             images: count(&|result| result.broken.is_none()),
             files,
             pullable: count(&|result| result.diagnosis.outcome == Outcome::Pullable),
             findings: count(&|result| matches!(result.diagnosis.outcome, Outcome::Finding { .. })),
-            inconclusive: count(&|result| matches!(result.diagnosis.outcome, Outcome::Inconclusive { .. })),
+            inconclusive: count(&|result| {
+                matches!(result.diagnosis.outcome, Outcome::Inconclusive { .. })
+            }),
             deny: count(&|result| result.verdict.action == Action::Deny),
             warn: count(&|result| result.verdict.action == Action::Warn),
             requests: self.registry.requests(),
@@ -253,7 +363,10 @@ const DEFAULT_NAMESPACE: &str = "default";
 const DEFAULT_ACCOUNT: &str = "default";
 
 /// What of a use the policies look at.
-fn subject<'a>(found: &'a ImageUse, labels: &'a BTreeMap<String, BTreeMap<String, String>>) -> Subject<'a> {
+fn subject<'a>(
+    found: &'a ImageUse,
+    labels: &'a BTreeMap<String, BTreeMap<String, String>>,
+) -> Subject<'a> {
     let namespace = match found.workload.object.namespace.as_str() {
         "" => DEFAULT_NAMESPACE,
         namespace => namespace,
@@ -281,14 +394,22 @@ type PlaceKey = (bool, String, usize, usize, String);
 
 fn place_of_use(found: &ImageUse) -> PlaceKey {
     match &found.site.place {
-        Some(place) => (false, place.source.name.clone(), place.line, place.column, found.site.path.clone()),
+        Some(place) => {
+            (false, place.source.name.clone(), place.line, place.column, found.site.path.clone())
+        }
         None => (true, String::new(), 0, 0, found.text.clone()),
     }
 }
 
 fn place_of(result: &Answered) -> PlaceKey {
     match (&result.broken, result.uses.first()) {
-        (Some(broken), _) => (false, broken.place.source.name.clone(), broken.place.line, broken.place.column, String::new()),
+        (Some(broken), _) => (
+            false,
+            broken.place.source.name.clone(),
+            broken.place.line,
+            broken.place.column,
+            String::new(),
+        ),
         (None, Some(found)) => place_of_use(found),
         (None, None) => (true, String::new(), 0, 0, String::new()),
     }

@@ -1,6 +1,8 @@
 //! Runs the tables of upstream behaviour: every field of every case is compared. Another folder of
 //! tables in the same form can be named in `PULLPROOF_TABLES`.
 
+mod challenge;
+mod keyring;
 mod platform;
 mod pullpolicy;
 mod reference;
@@ -17,6 +19,8 @@ const TABLES: &[(&str, Check)] = &[
     ("reference", reference::reference),
     ("pullpolicy", pullpolicy::pullpolicy),
     ("platform", platform::platform),
+    ("keyring", keyring::check),
+    ("challenge", challenge::check),
 ];
 
 #[test]

@@ -1,4 +1,6 @@
 //! One integration binary; its modules mirror `src`. No test needs root or the internet.
 
 mod conformance;
+mod credential;
 mod image;
+mod manifest;

@@ -52,7 +52,9 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     }
     let node = plan.node_config.as_ref().map(node_config).transpose()?.flatten();
     let (lookup, found, error) = match Reference::parse(&plan.image) {
-        Err(error) => (String::new(), Lookup::default(), Some(format!("image: {}: {error}", error.id()))),
+        Err(error) => {
+            (String::new(), Lookup::default(), Some(format!("image: {}: {error}", error.id())))
+        }
         Ok(reference) => {
             let name = reference.keyring_lookup().to_owned();
             match keyring(&secrets, node.as_ref()) {
@@ -82,10 +84,14 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
 }
 
 /// The keyring of the secrets in their order; a secret that cannot be read fails it, as on a node.
-fn keyring(objects: &[Value], node: Option<&DockerConfig>) -> Result<Keyring, crate::credential::Error> {
+fn keyring(
+    objects: &[Value],
+    node: Option<&DockerConfig>,
+) -> Result<Keyring, crate::credential::Error> {
     let mut secrets = Vec::new();
     for (at, object) in objects.iter().enumerate() {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let text =
+            |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let name = match text("/metadata/name") {
             "" => format!("#{}", at + 1),
             name => name.to_owned(),
@@ -101,7 +107,10 @@ fn node_config(file: &PathBuf) -> Result<Option<DockerConfig>, Failure> {
     match DockerConfig::node(file.display().to_string(), text.as_bytes()) {
         Ok(config) => Ok(Some(config)),
         Err(error) => {
-            super::note(&format!("note: a kubelet would go on without {}: {error}", file.display()));
+            super::note(&format!(
+                "note: a kubelet would go on without {}: {error}",
+                file.display()
+            ));
             Ok(None)
         }
     }

@@ -22,7 +22,10 @@ pub(super) struct Arguments {
 /// Runs the command.
 pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     if arguments.inputs.is_empty() {
-        return Err(Failure::misuse(anyhow::anyhow!("nothing to list: name files, folders or `-`")).hint("pullproof images manifests/"));
+        return Err(Failure::misuse(anyhow::anyhow!(
+            "nothing to list: name files, folders or `-`"
+        ))
+        .hint("pullproof images manifests/"));
     }
     let extraction = arguments.inputs.extract()?;
     if let Some(image) = &arguments.why {
@@ -37,7 +40,10 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         super::note(&report::images::remarks(&extraction));
     }
     if extraction.uses.is_empty() && extraction.broken.is_empty() {
-        return Err(Failure::misuse(anyhow::anyhow!("no image found in {} manifest files", extraction.files)));
+        return Err(Failure::misuse(anyhow::anyhow!(
+            "no image found in {} manifest files",
+            extraction.files
+        )));
     }
     out.print(&report::images::render(&extraction, arguments.output))?;
     Ok(Exit::Success)

@@ -36,7 +36,11 @@ impl Inputs {
 
     /// Reads and extracts; an input that is not there is misuse.
     pub fn extract(&self) -> Result<Extraction, Failure> {
-        let options = SourceOptions { exclude: self.exclude.clone(), include: self.include.clone(), no_ignore: self.no_ignore };
+        let options = SourceOptions {
+            exclude: self.exclude.clone(),
+            include: self.include.clone(),
+            no_ignore: self.no_ignore,
+        };
         manifest::extract(&self.paths, &options).map_err(Failure::misuse)
     }
 }
@@ -62,7 +66,13 @@ pub(super) fn objects(file: &PathBuf) -> Result<Vec<serde_json::Value>, Failure>
     let text = settings::read(file, MAX_FILE).map_err(Failure::misuse)?;
     let parsed = yaml::parse(&text);
     if let Some(error) = parsed.errors.first() {
-        return Err(Failure::misuse(anyhow::anyhow!("{}:{}:{}: {}", file.display(), error.line, error.column, error.reason)));
+        return Err(Failure::misuse(anyhow::anyhow!(
+            "{}:{}:{}: {}",
+            file.display(),
+            error.line,
+            error.column,
+            error.reason
+        )));
     }
     let mut objects = Vec::new();
     for document in &parsed.documents {
@@ -95,10 +105,15 @@ pub(super) fn policies(files: &[PathBuf]) -> Result<Vec<ImageCheckPolicy>, Failu
         let before = policies.len();
         for object in objects(file)? {
             let read = ImageCheckPolicy::from_value(&object);
-            policies.extend(read.map_err(|error| Failure::misuse(anyhow::Error::new(error).context(format!("{}", file.display()))))?);
+            policies.extend(read.map_err(|error| {
+                Failure::misuse(anyhow::Error::new(error).context(format!("{}", file.display())))
+            })?);
         }
         if policies.len() == before {
-            return Err(Failure::misuse(anyhow::anyhow!("{} holds no ImageCheckPolicy", file.display())));
+            return Err(Failure::misuse(anyhow::anyhow!(
+                "{} holds no ImageCheckPolicy",
+                file.display()
+            )));
         }
     }
     Ok(policies)

@@ -72,7 +72,9 @@ impl Failure {
 /// Proves that a Pod's images will pull before the Pod exists.
 #[derive(Debug, Parser)]
 #[command(name = "pullproof", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 no Deny, 1 at least one Deny, 2 usage or nothing to check, 3 a fault of pullproof, 4 not judged and --inconclusive=fail")]
+#[command(
+    after_help = "Exit codes: 0 no Deny, 1 at least one Deny, 2 usage or nothing to check, 3 a fault of pullproof, 4 not judged and --inconclusive=fail"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -100,7 +102,9 @@ enum Command {
     /// Credentials: which would be tried for an image
     Auth(auth::Arguments),
     /// Print a completion script for a shell
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        shell: clap_complete::Shell,
+    },
     Version(version::Arguments),
 }
 
@@ -115,7 +119,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     if arguments.verbose {
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::DEBUG).without_time().with_target(false).init();
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_max_level(tracing::Level::DEBUG)
+            .without_time()
+            .with_target(false)
+            .init();
     }
     let out = Out { colour: arguments.color };
     let done = match arguments.command {
@@ -166,9 +175,9 @@ impl Out {
     fn print(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Failure::fault(anyhow::Error::new(error).context("cannot write to standard output")))
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::fault(
+                anyhow::Error::new(error).context("cannot write to standard output"),
+            )),
             _ => Ok(()),
         }
     }
@@ -178,7 +187,9 @@ impl Out {
         let colour = match self.colour {
             Colour::Always => true,
             Colour::Never => false,
-            Colour::Auto => anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never,
+            Colour::Auto => {
+                anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+            }
         };
         let width = if std::io::stdout().is_terminal() { terminal_width() } else { None };
         report::Options { colour, width }

@@ -10,7 +10,9 @@ pub(super) struct Progress(ProgressBar);
 impl Progress {
     pub fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-        let style = ProgressStyle::with_template("{spinner} asking registries: {pos}/{len} images ({elapsed})");
+        let style = ProgressStyle::with_template(
+            "{spinner} asking registries: {pos}/{len} images ({elapsed})",
+        );
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Self(bar)
     }

@@ -84,25 +84,48 @@ pub(super) fn format(text: &str) -> Result<Format, String> {
 /// Runs the command.
 pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     if arguments.inputs.is_empty() && arguments.image.is_empty() {
-        return Err(Failure::misuse(anyhow::anyhow!("nothing to check: name files, folders, `-` or --image")).hint("pullproof validate manifests/"));
+        return Err(Failure::misuse(anyhow::anyhow!(
+            "nothing to check: name files, folders, `-` or --image"
+        ))
+        .hint("pullproof validate manifests/"));
     }
     let policies = inputs::policies(&arguments.policy)?;
-    let settings = Settings::load(&Paths { registries: arguments.registries.clone(), authfile: arguments.authfile.clone() }).map_err(Failure::misuse)?;
+    let settings = Settings::load(&Paths {
+        registries: arguments.registries.clone(),
+        authfile: arguments.authfile.clone(),
+    })
+    .map_err(Failure::misuse)?;
     let mut extraction = arguments.inputs.extract()?;
     extraction.uses.extend(arguments.image.iter().map(|text| inputs::named(text)));
     if extraction.uses.is_empty() && extraction.broken.is_empty() {
         super::note(&report::images::remarks(&extraction));
-        return Err(Failure::misuse(anyhow::anyhow!("no image found in {} manifest files", extraction.files)));
+        return Err(Failure::misuse(anyhow::anyhow!(
+            "no image found in {} manifest files",
+            extraction.files
+        )));
     }
     for note in &settings.notes {
         super::note(&format!("note: {note}"));
     }
-    let guard = Guard { door: Door::CommandLine, allow: settings.registries.allow_addresses.clone(), public_only: settings.registries.public_only };
+    let guard = Guard {
+        door: Door::CommandLine,
+        allow: settings.registries.allow_addresses.clone(),
+        public_only: settings.registries.public_only,
+    };
     let registry = Registry::new(&settings, guard);
-    let options = Options { platforms: arguments.platform, runtimes: runtimes(&arguments.runtime), offline: arguments.offline };
-    let road = Road { settings: &settings, policies: &policies, registry: &registry, options: &options };
+    let options = Options {
+        platforms: arguments.platform,
+        runtimes: runtimes(&arguments.runtime),
+        offline: arguments.offline,
+    };
+    let road =
+        Road { settings: &settings, policies: &policies, registry: &registry, options: &options };
     let progress = Progress::new();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Failure::fault)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::fault)?;
     let report = runtime.block_on(road.check(extraction, &|done, total| progress.set(done, total)));
     progress.finish();
     out.print(&report::render(&report, arguments.output, &out.options()))?;

@@ -51,7 +51,13 @@ impl Words<'_> {
     fn logins(&self) -> String {
         let mut sources: Vec<String> = Vec::new();
         for attempt in self.answer.attempts.iter().filter(|attempt| attempt.whose == Whose::Pod) {
-            sources.extend(attempt.login.as_ref().filter(|login| !login.sends_nothing).map(|login| login.source.to_string()));
+            sources.extend(
+                attempt
+                    .login
+                    .as_ref()
+                    .filter(|login| !login.sends_nothing)
+                    .map(|login| login.source.to_string()),
+            );
         }
         sources.dedup();
         match sources.len() {
@@ -63,7 +69,9 @@ impl Words<'_> {
 
     fn refusal_text(&self) -> String {
         let texts = self.answer.attempts.iter().filter_map(|attempt| match &attempt.reply {
-            super::evidence::Reply::Refused(refusal) if !refusal.text.is_empty() => Some(refusal.text.clone()),
+            super::evidence::Reply::Refused(refusal) if !refusal.text.is_empty() => {
+                Some(refusal.text.clone())
+            }
             _ => None,
         });
         texts.last().map(|text| format!(": {text}")).unwrap_or_default()
@@ -78,7 +86,9 @@ impl Words<'_> {
 
     fn unsupported(&self) -> String {
         match (&self.answer.contents, self.answer.found()) {
-            (Some(Ok(Contents::Unsupported { what, .. } | Contents::Corrupt { what })), _) => clean(what, SHOWN),
+            (Some(Ok(Contents::Unsupported { what, .. } | Contents::Corrupt { what })), _) => {
+                clean(what, SHOWN)
+            }
             (_, Some((_, found))) => format!("of type {}", clean(&found.media_type, 120)),
             _ => "not an image".to_owned(),
         }
@@ -86,23 +96,54 @@ impl Words<'_> {
 
     /// What is the matter, one sentence without a full stop.
     pub fn summary(&self, cause: Cause) -> String {
-        let (registry, name, target, asker) = (self.registry(), self.name(), self.target(), self.asker());
+        let (registry, name, target, asker) =
+            (self.registry(), self.name(), self.target(), self.asker());
         let wanted = || list(&self.question.platforms);
         match cause {
             Cause::TagNotFound => format!("{name} has no tag {target}"),
             Cause::DigestNotFound => format!("{name} holds nothing with the digest {target}"),
-            Cause::RepositoryNotFound => format!("{registry} has no repository \"{}\"", self.question.reference.endpoint_repository()),
-            Cause::AbsentOrPrivate => format!("{} is absent, or {} may not see it; {registry} does not say which", self.image(), self.logins()),
-            Cause::CredentialsMissing => format!("{registry} wants a login and {asker} brings none"),
-            Cause::CredentialsRejected => format!("{registry} refuses {} as wrong or expired", self.logins()),
+            Cause::RepositoryNotFound => format!(
+                "{registry} has no repository \"{}\"",
+                self.question.reference.endpoint_repository()
+            ),
+            Cause::AbsentOrPrivate => format!(
+                "{} is absent, or {} may not see it; {registry} does not say which",
+                self.image(),
+                self.logins()
+            ),
+            Cause::CredentialsMissing => {
+                format!("{registry} wants a login and {asker} brings none")
+            }
+            Cause::CredentialsRejected => {
+                format!("{registry} refuses {} as wrong or expired", self.logins())
+            }
             Cause::AccessDenied => format!("{} may not pull {name}", self.logins()),
             Cause::Unauthorized => format!("{registry} does not accept {}", self.logins()),
-            Cause::SecretRegistryMismatch => format!("{registry} wants a login and no pull secret of {asker} has an entry for it"),
+            Cause::SecretRegistryMismatch => format!(
+                "{registry} wants a login and no pull secret of {asker} has an entry for it"
+            ),
             Cause::SecretInvalid => format!("a pull secret of {asker} can not be used"),
-            Cause::BlockedByRegistry => format!("{registry} blocks {}{}", self.image(), self.refusal_text()),
-            Cause::PlatformMissing => format!("{} has nothing for {}; it offers {}", self.image(), wanted(), self.offered()),
-            Cause::PlatformPartial => format!("{} is not there for all of {}; it offers {}", self.image(), wanted(), self.offered()),
-            Cause::PlatformWrong => format!("{} is built for {} only and will not run on {}", self.image(), self.offered(), wanted()),
+            Cause::BlockedByRegistry => {
+                format!("{registry} blocks {}{}", self.image(), self.refusal_text())
+            }
+            Cause::PlatformMissing => format!(
+                "{} has nothing for {}; it offers {}",
+                self.image(),
+                wanted(),
+                self.offered()
+            ),
+            Cause::PlatformPartial => format!(
+                "{} is not there for all of {}; it offers {}",
+                self.image(),
+                wanted(),
+                self.offered()
+            ),
+            Cause::PlatformWrong => format!(
+                "{} is built for {} only and will not run on {}",
+                self.image(),
+                self.offered(),
+                wanted()
+            ),
             Cause::UnsupportedManifest => format!("{} is {}", self.image(), self.unsupported()),
             Cause::CorruptImage => format!("{} is damaged: {}", self.image(), self.unsupported()),
             other => format!("{}: {}", self.image(), other.means()),
@@ -158,7 +199,11 @@ pub(super) fn advice(cause: Cause, words: &Words<'_>) -> Vec<String> {
 /// What a secret has entries for instead.
 pub(super) fn mismatch(source: &Source, entries: &[String], registry: &str) -> String {
     let shown: Vec<String> = entries.iter().take(5).map(|entry| clean(entry, 80)).collect();
-    let has = if shown.is_empty() { "no entry at all".to_owned() } else { format!("entries for {} only", shown.join(", ")) };
+    let has = if shown.is_empty() {
+        "no entry at all".to_owned()
+    } else {
+        format!("entries for {} only", shown.join(", "))
+    };
     format!("{source} has {has}, none that matches {registry}")
 }
 
@@ -168,10 +213,16 @@ pub(super) fn remarks(outcome: &Outcome, words: &Words<'_>) -> Vec<String> {
     let context = words.context;
     let mut remarks = Vec::new();
     if context.nodes_may_log_in {
-        remarks.push(format!("only a warning, since nodes usually bring a login of their own for {}", words.registry()));
+        remarks.push(format!(
+            "only a warning, since nodes usually bring a login of their own for {}",
+            words.registry()
+        ));
     }
     if !context.pod_login.unread.is_empty() {
-        remarks.push(format!("only a warning, since {} could not be read here", context.pod_login.unread.join(", ")));
+        remarks.push(format!(
+            "only a warning, since {} could not be read here",
+            context.pod_login.unread.join(", ")
+        ));
     }
     if context.has_mirrors {
         remarks.push("only a warning, since nodes may use a mirror that was not asked".to_owned());

@@ -3,7 +3,9 @@
 
 use super::advice::{self, Words};
 use super::cause::{Cause, Certainty, Class, Reason};
-use super::evidence::{Answer, Attempt, Auth, By, Contents, Found, Refusal, Reply, Repository, Trouble, Whose};
+use super::evidence::{
+    Answer, Attempt, Auth, By, Contents, Found, Refusal, Reply, Repository, Trouble, Whose,
+};
 use super::question::{Context, Question};
 use super::{Diagnosis, Listed, Outcome, Seen, families, platforms, seen};
 use crate::image::media_type::{Kind, kind};
@@ -36,7 +38,9 @@ pub fn without_asking(outcome: Outcome, summary: String, label: &str) -> Diagnos
         _ => Vec::new(),
     };
     let advice = match &outcome {
-        Outcome::Finding { cause, .. } => cause.cure().iter().map(|cure| (*cure).to_owned()).collect(),
+        Outcome::Finding { cause, .. } => {
+            cause.cure().iter().map(|cure| (*cure).to_owned()).collect()
+        }
         _ => Vec::new(),
     };
     let pulls = match outcome {
@@ -76,7 +80,9 @@ fn read_contents(words: &Words<'_>) -> Diagnosis {
     match &words.answer.contents {
         None => pullable(words),
         Some(Err(trouble)) => inconclusive(trouble.reason, trouble_text(words, trouble)),
-        Some(Ok(Contents::Unsupported { pulls: true, .. })) if words.context.is_volume => pullable(words),
+        Some(Ok(Contents::Unsupported { pulls: true, .. })) if words.context.is_volume => {
+            pullable(words)
+        }
         Some(Ok(Contents::Unsupported { pulls, .. })) => {
             let mut diagnosis = finding(Cause::UnsupportedManifest, words);
             diagnosis.pulls = Some(*pulls);
@@ -99,7 +105,9 @@ fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
     if let (true, Some(Reading::Cause(cause))) = (words.context.pod_login.is_known, reading) {
         let cause = match cause {
             // The image is there, so what the registry hid is now known.
-            Cause::AbsentOrPrivate if words.question.candidates.is_empty() => Cause::CredentialsMissing,
+            Cause::AbsentOrPrivate if words.question.candidates.is_empty() => {
+                Cause::CredentialsMissing
+            }
             Cause::AbsentOrPrivate => Cause::AccessDenied,
             cause => cause,
         };
@@ -110,7 +118,10 @@ fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
     let mut diagnosis = present(words, own, found);
     if diagnosis.outcome == Outcome::Pullable {
         diagnosis.pulls = None;
-        let why = format!("{} was not let in; whether its own login is good could not be seen here", words.context.asker);
+        let why = format!(
+            "{} was not let in; whether its own login is good could not be seen here",
+            words.context.asker
+        );
         diagnosis.remarks.push(why);
     }
     diagnosis
@@ -120,7 +131,9 @@ fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
 fn refused(words: &Words<'_>) -> Diagnosis {
     match readings(words).into_iter().next() {
         Some(Reading::Cause(cause)) => finding(login_cause(cause, words), words),
-        Some(Reading::Unknown(trouble)) => inconclusive(trouble.reason, trouble_text(words, &trouble)),
+        Some(Reading::Unknown(trouble)) => {
+            inconclusive(trouble.reason, trouble_text(words, &trouble))
+        }
         None => inconclusive(Reason::NotAsked, format!("{}: nothing was asked", words.image())),
     }
 }
@@ -130,7 +143,8 @@ fn readings(words: &Words<'_>) -> Vec<Reading> {
     let mut ranked: Vec<(u8, Reading)> = Vec::new();
     for attempt in &words.answer.attempts {
         let Some(reading) = read(attempt, words) else { continue };
-        let proves_absence = matches!(reading, Reading::Cause(Cause::TagNotFound | Cause::DigestNotFound));
+        let proves_absence =
+            matches!(reading, Reading::Cause(Cause::TagNotFound | Cause::DigestNotFound));
         if attempt.whose == Whose::Pod || proves_absence {
             ranked.push((rank(&reading), reading));
         }
@@ -174,18 +188,28 @@ fn read_refusal(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Read
             reason: Reason::Seen(Cause::BadAnswer),
             host: refusal.host.clone(),
             status: Some(status),
-            text: if refusal.text.is_empty() { "a refusal that no registry gives here".to_owned() } else { refusal.text.clone() },
+            text: if refusal.text.is_empty() {
+                "a refusal that no registry gives here".to_owned()
+            } else {
+                refusal.text.clone()
+            },
         }),
     }
 }
 
 fn not_found(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Cause {
-    let missing = if words.question.reference.digest().is_some() { Cause::DigestNotFound } else { Cause::TagNotFound };
+    let missing = if words.question.reference.digest().is_some() {
+        Cause::DigestNotFound
+    } else {
+        Cause::TagNotFound
+    };
     let logged_in = matches!(refusal.auth, Auth::LoginToken | Auth::BasicSent);
     let name_unknown = refusal.codes.iter().any(|code| code == "NAME_UNKNOWN");
     match &attempt.repository {
         Repository::Readable { .. } => missing,
-        Repository::NameUnknown { login_demanded } if logged_in || !login_demanded => Cause::RepositoryNotFound,
+        Repository::NameUnknown { login_demanded } if logged_in || !login_demanded => {
+            Cause::RepositoryNotFound
+        }
         Repository::NameUnknown { .. } => Cause::AbsentOrPrivate,
         Repository::Unknown if name_unknown && logged_in => Cause::RepositoryNotFound,
         Repository::Unknown if families::says_not_found_only_of_tags(words.registry()) => missing,
@@ -198,7 +222,9 @@ fn token_refused(refusal: &Refusal, words: &Words<'_>) -> Cause {
     let hides = families::token_service_hides(words.registry());
     match (refusal.auth, refusal.status) {
         (Auth::LoginTokenRefused, 401) => Cause::CredentialsRejected,
-        (Auth::LoginTokenRefused, 403) if families::token_403_means_bad_login(words.registry()) => Cause::CredentialsRejected,
+        (Auth::LoginTokenRefused, 403) if families::token_403_means_bad_login(words.registry()) => {
+            Cause::CredentialsRejected
+        }
         (Auth::LoginTokenRefused, 403) if hides => Cause::AbsentOrPrivate,
         (Auth::LoginTokenRefused, _) => Cause::Unauthorized,
         (_, _) if hides => Cause::AbsentOrPrivate,
@@ -220,7 +246,10 @@ fn denied(refusal: &Refusal, words: &Words<'_>) -> Cause {
 
 /// Another login was let in, or listed the repository.
 fn is_known_to_exist(words: &Words<'_>) -> bool {
-    let knows = |attempt: &Attempt| matches!(attempt.reply, Reply::Found(_)) || matches!(attempt.repository, Repository::Readable { .. });
+    let knows = |attempt: &Attempt| {
+        matches!(attempt.reply, Reply::Found(_))
+            || matches!(attempt.repository, Repository::Readable { .. })
+    };
     words.answer.attempts.iter().any(knows)
 }
 
@@ -230,7 +259,9 @@ fn login_cause(cause: Cause, words: &Words<'_>) -> Cause {
     let all_read = login.unread.is_empty();
     match cause {
         Cause::CredentialsMissing if all_read && !login.ignored.is_empty() => Cause::SecretInvalid,
-        Cause::CredentialsMissing if all_read && !login.without_entry.is_empty() => Cause::SecretRegistryMismatch,
+        Cause::CredentialsMissing if all_read && !login.without_entry.is_empty() => {
+            Cause::SecretRegistryMismatch
+        }
         cause => cause,
     }
 }
@@ -239,7 +270,11 @@ fn login_cause(cause: Cause, words: &Words<'_>) -> Cause {
 fn certainty(cause: Cause, context: &Context) -> Certainty {
     let about_login = cause.class() == Class::Credential || cause == Cause::AbsentOrPrivate;
     let login_unknown = context.nodes_may_log_in || !context.pod_login.unread.is_empty();
-    if context.has_mirrors || (about_login && login_unknown) { Certainty::Likely } else { Certainty::Certain }
+    if context.has_mirrors || (about_login && login_unknown) {
+        Certainty::Likely
+    } else {
+        Certainty::Certain
+    }
 }
 
 /// A finding in full: words, label, advice, what it means for a pull.
@@ -318,7 +353,10 @@ fn add_login_findings(diagnosis: &mut Diagnosis, words: &Words<'_>) {
     for (source, reason) in &login.ignored {
         add(Cause::SecretInvalid, format!("{source} is ignored by the kubelet: {reason}"));
     }
-    if words.question.candidates.is_empty() && login.unread.is_empty() && diagnosis.outcome != Outcome::Pullable {
+    if words.question.candidates.is_empty()
+        && login.unread.is_empty()
+        && diagnosis.outcome != Outcome::Pullable
+    {
         for (source, entries) in &login.without_entry {
             add(Cause::SecretRegistryMismatch, advice::mismatch(source, entries, words.registry()));
         }

@@ -15,15 +15,20 @@ fn is_google(host: &str) -> bool {
 /// Families whose token service answers alike for what is absent and what is private.
 pub(super) fn token_service_hides(registry: &str) -> bool {
     let host = host(registry);
-    matches!(host.as_str(), "docker.io" | "registry-1.docker.io" | "ghcr.io" | "quay.io" | "registry.gitlab.com") || is_google(&host)
+    matches!(
+        host.as_str(),
+        "docker.io" | "registry-1.docker.io" | "ghcr.io" | "quay.io" | "registry.gitlab.com"
+    ) || is_google(&host)
 }
 
 /// Families that hide what is private before a manifest is looked for, so that their 404 on a
 /// manifest speaks of the tag.
 pub(super) fn says_not_found_only_of_tags(registry: &str) -> bool {
     let host = host(registry);
-    matches!(host.as_str(), "docker.io" | "registry-1.docker.io" | "ghcr.io" | "quay.io" | "registry.gitlab.com")
-        || is_google(&host)
+    matches!(
+        host.as_str(),
+        "docker.io" | "registry-1.docker.io" | "ghcr.io" | "quay.io" | "registry.gitlab.com"
+    ) || is_google(&host)
         || host.ends_with(".azurecr.io")
 }
 
@@ -34,13 +39,23 @@ pub(super) fn token_403_means_bad_login(registry: &str) -> bool {
 
 /// ECR says so in words: a login lasts twelve hours.
 pub(super) fn says_login_expired(refusal: &Refusal) -> bool {
-    refusal.auth == Auth::BasicSent && refusal.text.to_ascii_lowercase().contains("token has expired")
+    refusal.auth == Auth::BasicSent
+        && refusal.text.to_ascii_lowercase().contains("token has expired")
 }
 
 /// The registry's own policy speaks: by status, or in words beside a denial.
 pub(super) fn is_blocked(refusal: &Refusal) -> bool {
-    const WORDS: &[&str] =
-        &["blocked", "quarantin", "polic", "scan", "vulnerab", "quota", "not allowed access", "ip address", "firewall"];
+    const WORDS: &[&str] = &[
+        "blocked",
+        "quarantin",
+        "polic",
+        "scan",
+        "vulnerab",
+        "quota",
+        "not allowed access",
+        "ip address",
+        "firewall",
+    ];
     match refusal.status {
         402 | 412 | 451 => true,
         403 => {

@@ -39,7 +39,10 @@ fn indexed(words: &Words<'_>, index: &Content) -> Diagnosis {
             Agreement::All => taken += 1,
             Agreement::None => refused += 1,
             Agreement::Differ | Agreement::NeedsConfig(_) | Agreement::NeedsIndex(_) => {
-                let text = format!("{}: container runtimes choose differently for {platform} from what it offers", words.image());
+                let text = format!(
+                    "{}: container runtimes choose differently for {platform} from what it offers",
+                    words.image()
+                );
                 return inconclusive(Reason::RuntimeUnknown, text);
             }
         }

@@ -12,7 +12,13 @@ pub(super) fn evidence(answer: &Answer) -> Vec<Seen> {
     match &answer.contents {
         Some(Err(trouble)) => seen.push(Seen { credential, ..of_trouble(trouble) }),
         Some(Ok(Contents::Unsupported { what, .. } | Contents::Corrupt { what })) => {
-            seen.push(Seen { host, status: Some(200), codes: Vec::new(), credential, text: clean(what, SHOWN) });
+            seen.push(Seen {
+                host,
+                status: Some(200),
+                codes: Vec::new(),
+                credential,
+                text: clean(what, SHOWN),
+            });
         }
         _ => {}
     }
@@ -20,10 +26,13 @@ pub(super) fn evidence(answer: &Answer) -> Vec<Seen> {
 }
 
 fn of_attempt(attempt: &Attempt) -> Seen {
-    let credential = attempt.login.as_ref().map(|login| (clean(&login.user, 80), login.source.to_string()));
+    let credential =
+        attempt.login.as_ref().map(|login| (clean(&login.user, 80), login.source.to_string()));
     let who = match &attempt.login {
         None => "without login".to_owned(),
-        Some(login) if login.sends_nothing => format!("with the empty login of {}, which sends nothing", login.source),
+        Some(login) if login.sends_nothing => {
+            format!("with the empty login of {}, which sends nothing", login.source)
+        }
         Some(login) => format!("with the login of {}", login.source),
     };
     let mut seen = match &attempt.reply {
@@ -49,7 +58,9 @@ fn of_refusal(refusal: &Refusal) -> Seen {
     let mut text = match (refusal.by, refusal.auth) {
         (By::Registry, Auth::BasicDemanded) => "401, a login is demanded".to_owned(),
         (By::Registry, _) => refusal.status.to_string(),
-        (By::TokenService, Auth::LoginTokenRefused) => format!("{} of the token service to the login", refusal.status),
+        (By::TokenService, Auth::LoginTokenRefused) => {
+            format!("{} of the token service to the login", refusal.status)
+        }
         (By::TokenService, _) => format!("{} of the token service", refusal.status),
     };
     for code in &refusal.codes {
@@ -65,7 +76,13 @@ fn of_refusal(refusal: &Refusal) -> Seen {
     if !refusal.text.is_empty() {
         text.push_str(&format!(": {}", refusal.text));
     }
-    Seen { host: refusal.host.clone(), status: Some(refusal.status), codes: refusal.codes.clone(), credential: None, text }
+    Seen {
+        host: refusal.host.clone(),
+        status: Some(refusal.status),
+        codes: refusal.codes.clone(),
+        credential: None,
+        text,
+    }
 }
 
 fn of_trouble(trouble: &Trouble) -> Seen {
@@ -73,7 +90,13 @@ fn of_trouble(trouble: &Trouble) -> Seen {
         Some(status) => format!("{status}, {}", trouble.text),
         None => trouble.text.clone(),
     };
-    Seen { host: trouble.host.clone(), status: trouble.status, codes: Vec::new(), credential: None, text }
+    Seen {
+        host: trouble.host.clone(),
+        status: trouble.status,
+        codes: Vec::new(),
+        credential: None,
+        text,
+    }
 }
 
 fn proof(repository: &Repository) -> Option<&'static str> {

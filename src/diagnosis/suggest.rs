@@ -32,7 +32,8 @@ fn distance(asked: &str, tag: &str) -> Option<usize> {
     match (version(asked), version(tag)) {
         (Some(wanted), Some(offered)) => {
             let common = wanted.iter().zip(&offered).take_while(|(a, b)| a == b).count();
-            let near_version = common > 0 || wanted.first().zip(offered.first()).is_some_and(|(a, b)| a.abs_diff(*b) <= 1);
+            let near_version = common > 0
+                || wanted.first().zip(offered.first()).is_some_and(|(a, b)| a.abs_diff(*b) <= 1);
             // Two edits less for every leading number in common.
             (near_text || near_version).then(|| (edits + 8).saturating_sub(2 * common))
         }
@@ -60,7 +61,10 @@ mod tests {
 
     #[test]
     fn a_missing_letter_finds_the_tag_that_was_meant() {
-        assert_eq!(of("1.27.9-alpin", &["1.27.9-alpine", "1.27-alpine", "latest", "stable"])[0], "1.27.9-alpine");
+        assert_eq!(
+            of("1.27.9-alpin", &["1.27.9-alpine", "1.27-alpine", "latest", "stable"])[0],
+            "1.27.9-alpine"
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashSet};
 pub use extract::extract_source;
 pub use source::{SourceOptions, extract};
 
+use crate::credential::pull_secret::{TYPE_DOCKER_CONFIG_JSON, TYPE_DOCKERCFG};
 use crate::credential::{self, PullSecret};
 use crate::image::ImageUse;
 use crate::image::usage::{ObjectName, Place};
@@ -60,7 +61,7 @@ impl Extraction {
     }
 }
 
-const DOCKER_TYPES: [&str; 2] = ["kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"];
+const DOCKER_TYPES: [&str; 2] = [TYPE_DOCKER_CONFIG_JSON, TYPE_DOCKERCFG];
 
 /// A Secret in the manifests that may hold registry credentials (either docker type, or named by an
 /// `imagePullSecrets` of the same inputs).

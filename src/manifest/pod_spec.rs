@@ -8,7 +8,7 @@ use super::placeholder::{self, Text};
 use super::walk::{Object, Step, Walker};
 use super::yaml::Node;
 use crate::image::usage::{NodeConstraints, NodeRequirement, Ownership, Site, Workload};
-use crate::image::{ImageUse, PullPolicy, Reference, Role, reference};
+use crate::image::{ImageUse, PullPolicy, Reference, Role};
 
 const REQUIRED: &str =
     "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
@@ -106,7 +106,7 @@ impl<'d> Pod<'_, '_, 'd> {
         let site = Site { place: Some(self.walker.place(node)), path: self.walker.path(path) };
         self.walker.found.uses.push(ImageUse {
             text: text.to_owned(),
-            reference: parse_reference(text),
+            reference: Reference::parse(text),
             site,
             role,
             pull_policy: policy,
@@ -140,19 +140,8 @@ impl<'d> Pod<'_, '_, 'd> {
     }
 }
 
-/// The one place where an image text becomes a reference.
-fn parse_reference(text: &str) -> Result<Reference, reference::Error> {
-    let _ = text;
-    Ok(Reference {}) // at merge: Reference::parse(text)
-}
-
 fn policy(node: Node<'_>, field: &str) -> Option<PullPolicy> {
-    match node.get_str(field)? {
-        "Always" => Some(PullPolicy::Always),
-        "IfNotPresent" => Some(PullPolicy::IfNotPresent),
-        "Never" => Some(PullPolicy::Never),
-        _ => None,
-    }
+    PullPolicy::parse(node.get_str(field)?)
 }
 
 fn workload(object: &Object, spec: Node<'_>) -> Workload {

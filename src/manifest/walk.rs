@@ -12,6 +12,7 @@ use super::pod_spec::{self, Trust};
 use super::yaml::{Document, Node};
 use super::{Extraction, FoundNamespace, FoundSecret, FoundServiceAccount, Note};
 use crate::credential::PullSecret;
+use crate::credential::pull_secret::TYPE_OPAQUE;
 use crate::image::usage::{ObjectName, Ownership, Place, Source};
 
 /// Adds what one document holds; true when it holds a Kubernetes object.
@@ -127,19 +128,18 @@ impl<'d> Walker<'_, 'd> {
 
     fn secret(&mut self, node: Node<'d>, object: &Object) {
         let ObjectName { namespace, name, .. } = &object.name;
-        match read_secret(namespace, name, node) {
-            Ok(secret) => self.found.secrets.push(FoundSecret {
-                place: self.place(node.at_path("metadata.name").unwrap_or(node)),
-                namespace: namespace.clone(),
-                name: name.clone(),
-                secret_type: node.get_str("type").unwrap_or("Opaque").to_owned(),
-                secret,
-            }),
-            Err(reason) => {
-                let text = format!("Secret {name} can not be read: {reason}");
-                self.note("unreadable-secret", text, node.line(), Some(&object.name));
-            }
+        let secret = PullSecret::from_value(namespace.as_str(), name.as_str(), &node.to_json());
+        if let Err(error) = &secret {
+            let text = format!("Secret {name} can not be read: {error}");
+            self.note("unreadable-secret", text, node.line(), Some(&object.name));
         }
+        self.found.secrets.push(FoundSecret {
+            place: self.place(node.at_path("metadata.name").unwrap_or(node)),
+            namespace: namespace.clone(),
+            name: name.clone(),
+            secret_type: node.get_str("type").unwrap_or(TYPE_OPAQUE).to_owned(),
+            secret,
+        });
     }
 
     fn service_account(&mut self, node: Node<'d>, object: &Object) {
@@ -197,12 +197,6 @@ impl<'d> Walker<'_, 'd> {
         }
         out
     }
-}
-
-/// The one place where a Secret object is read.
-fn read_secret(namespace: &str, name: &str, node: Node<'_>) -> Result<PullSecret, String> {
-    let _ = (namespace, name, node.to_json());
-    Ok(PullSecret {}) // at merge: PullSecret::from_value(namespace, name, &node.to_json()).map_err(|e| e.to_string())
 }
 
 fn is_simple(key: &str) -> bool {

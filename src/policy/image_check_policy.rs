@@ -152,12 +152,16 @@ pub struct Invalid {
 impl ImageCheckPolicy {
     /// Reads one object; `Ok(None)` when it is of another kind.
     pub fn from_value(object: &Value) -> Result<Option<Self>, Invalid> {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let text =
+            |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         if text("/kind") != KIND {
             return Ok(None);
         }
         let name = text("/metadata/name").to_owned();
-        let invalid = |reason: String| Invalid { name: if name.is_empty() { "without a name".to_owned() } else { name.clone() }, reason };
+        let invalid = |reason: String| Invalid {
+            name: if name.is_empty() { "without a name".to_owned() } else { name.clone() },
+            reason,
+        };
         if text("/apiVersion") != API_VERSION {
             return Err(invalid(format!("apiVersion must be {API_VERSION}")));
         }
@@ -166,7 +170,9 @@ impl ImageCheckPolicy {
         }
         let spec = match object.get("spec") {
             None | Some(Value::Null) => Spec::default(),
-            Some(spec) => Spec::deserialize(spec).map_err(|error| invalid(format!("spec: {error}")))?,
+            Some(spec) => {
+                Spec::deserialize(spec).map_err(|error| invalid(format!("spec: {error}")))?
+            }
         };
         check(&spec).map_err(invalid)?;
         Ok(Some(Self { name, spec }))
@@ -178,9 +184,17 @@ fn check(spec: &Spec) -> Result<(), String> {
     for (at, cause) in spec.causes.iter().enumerate() {
         let known: Result<Cause, ()> = cause.id.parse();
         match known.map(Cause::class) {
-            Err(()) => return Err(format!("spec.causes[{at}].id: there is no cause \"{}\"", crate::text::clean(&cause.id, 80))),
+            Err(()) => {
+                return Err(format!(
+                    "spec.causes[{at}].id: there is no cause \"{}\"",
+                    crate::text::clean(&cause.id, 80)
+                ));
+            }
             Ok(Class::Environment) => {
-                return Err(format!("spec.causes[{at}].id: {} makes an answer inconclusive; use spec.inconclusive", cause.id));
+                return Err(format!(
+                    "spec.causes[{at}].id: {} makes an answer inconclusive; use spec.inconclusive",
+                    cause.id
+                ));
             }
             Ok(_) => {}
         }
@@ -198,11 +212,15 @@ fn check(spec: &Spec) -> Result<(), String> {
             return Err(format!("spec.pullSecrets[{at}]: registry and secret must both be named"));
         }
     }
-    let requirements = spec.matches.namespace_selector.iter().flat_map(|selector| &selector.match_expressions);
+    let requirements =
+        spec.matches.namespace_selector.iter().flat_map(|selector| &selector.match_expressions);
     for requirement in requirements {
         let takes_values = matches!(requirement.operator, LabelOperator::In | LabelOperator::NotIn);
         if takes_values == requirement.values.is_empty() {
-            return Err(format!("spec.match.namespaceSelector: {} does not fit its values", requirement.key));
+            return Err(format!(
+                "spec.match.namespaceSelector: {} does not fit its values",
+                requirement.key
+            ));
         }
     }
     Ok(())
@@ -214,7 +232,9 @@ mod tests {
     use serde_json::json;
 
     fn read(spec: Value) -> Result<Option<ImageCheckPolicy>, Invalid> {
-        ImageCheckPolicy::from_value(&json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "p"}, "spec": spec}))
+        ImageCheckPolicy::from_value(
+            &json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "p"}, "spec": spec}),
+        )
     }
 
     #[test]
@@ -246,6 +266,10 @@ mod tests {
 
     #[test]
     fn another_kind_is_no_policy() {
-        assert!(ImageCheckPolicy::from_value(&json!({"apiVersion": "v1", "kind": "Pod"})).unwrap().is_none());
+        assert!(
+            ImageCheckPolicy::from_value(&json!({"apiVersion": "v1", "kind": "Pod"}))
+                .unwrap()
+                .is_none()
+        );
     }
 }

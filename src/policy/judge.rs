@@ -6,13 +6,22 @@ use super::{Action, ImageCheckPolicy, Verdict};
 use crate::diagnosis::{Cause, Certainty, Class, Diagnosis, Outcome, Reason};
 
 /// Judges one use of an image.
-pub fn judge(policies: &[ImageCheckPolicy], subject: &Subject<'_>, diagnosis: &Diagnosis) -> Verdict {
-    let matching: Vec<&ImageCheckPolicy> = policies.iter().filter(|policy| policy.matches(subject)).collect();
+pub fn judge(
+    policies: &[ImageCheckPolicy],
+    subject: &Subject<'_>,
+    diagnosis: &Diagnosis,
+) -> Verdict {
+    let matching: Vec<&ImageCheckPolicy> =
+        policies.iter().filter(|policy| policy.matches(subject)).collect();
     if matching.is_empty() {
         let (action, rule) = default_action(diagnosis);
         return Verdict { action, policy: None, rule };
     }
-    let mut verdict = Verdict { action: Action::Allow, policy: Some(matching[0].name.clone()), rule: "action".to_owned() };
+    let mut verdict = Verdict {
+        action: Action::Allow,
+        policy: Some(matching[0].name.clone()),
+        rule: "action".to_owned(),
+    };
     for policy in matching {
         let (action, rule) = action(policy, subject, diagnosis);
         if action > verdict.action {
@@ -33,7 +42,10 @@ fn default_action(diagnosis: &Diagnosis) -> (Action, String) {
         Outcome::Inconclusive { .. } => (Action::Warn, rule("inconclusive")),
         Outcome::Pullable => (Action::Allow, rule("action")),
     };
-    let beside = diagnosis.findings.iter().map(|listed| (default_of_hygiene(listed.cause), format!("causes[{}]", listed.cause)));
+    let beside = diagnosis
+        .findings
+        .iter()
+        .map(|listed| (default_of_hygiene(listed.cause), format!("causes[{}]", listed.cause)));
     strictest(outcome, beside)
 }
 
@@ -46,25 +58,39 @@ fn default_of_hygiene(cause: Cause) -> Action {
     }
 }
 
-fn action(policy: &ImageCheckPolicy, subject: &Subject<'_>, diagnosis: &Diagnosis) -> (Action, String) {
+fn action(
+    policy: &ImageCheckPolicy,
+    subject: &Subject<'_>,
+    diagnosis: &Diagnosis,
+) -> (Action, String) {
     let for_all = policy.spec.action.unwrap_or(Action::Warn);
     let outcome = match &diagnosis.outcome {
         Outcome::Pullable => (Action::Allow, "action".to_owned()),
-        Outcome::Inconclusive { reason: Reason::NotAsked } => (Action::Allow, "inconclusive".to_owned()),
-        Outcome::Inconclusive { .. } => (policy.spec.inconclusive.unwrap_or(Action::Warn), "inconclusive".to_owned()),
+        Outcome::Inconclusive { reason: Reason::NotAsked } => {
+            (Action::Allow, "inconclusive".to_owned())
+        }
+        Outcome::Inconclusive { .. } => {
+            (policy.spec.inconclusive.unwrap_or(Action::Warn), "inconclusive".to_owned())
+        }
         Outcome::Finding { cause, certainty } => {
             let (action, rule) = of_cause(policy, *cause).unwrap_or((for_all, "action".to_owned()));
             let required = !policy.spec.require_platforms.is_empty();
-            let at_most_warn = *certainty == Certainty::Likely || (*cause == Cause::PlatformPartial && !required);
+            let at_most_warn =
+                *certainty == Certainty::Likely || (*cause == Cause::PlatformPartial && !required);
             (if at_most_warn { action.min(Action::Warn) } else { action }, rule)
         }
     };
-    let beside = diagnosis.findings.iter().filter(|listed| !is_outcome(&diagnosis.outcome, listed.cause)).filter_map(|listed| {
-        let acted_on = listed.cause.class() == Class::Hygiene;
-        of_cause(policy, listed.cause).filter(|_| acted_on)
-    });
+    let beside = diagnosis
+        .findings
+        .iter()
+        .filter(|listed| !is_outcome(&diagnosis.outcome, listed.cause))
+        .filter_map(|listed| {
+            let acted_on = listed.cause.class() == Class::Hygiene;
+            of_cause(policy, listed.cause).filter(|_| acted_on)
+        });
     let (action, rule) = strictest(outcome, beside);
-    let action = if policy.enforces_on(subject.ownership) { action } else { action.min(Action::Warn) };
+    let action =
+        if policy.enforces_on(subject.ownership) { action } else { action.min(Action::Warn) };
     (action, rule)
 }
 
@@ -77,7 +103,10 @@ fn of_cause(policy: &ImageCheckPolicy, cause: Cause) -> Option<(Action, String)>
     Some((listed.action, format!("causes[{}]", listed.id)))
 }
 
-fn strictest(first: (Action, String), others: impl Iterator<Item = (Action, String)>) -> (Action, String) {
+fn strictest(
+    first: (Action, String),
+    others: impl Iterator<Item = (Action, String)>,
+) -> (Action, String) {
     others.fold(first, |strict, other| if other.0 > strict.0 { other } else { strict })
 }
 
@@ -94,7 +123,13 @@ mod tests {
     }
 
     fn subject(ownership: Ownership) -> Subject<'static> {
-        Subject { namespace: "shop", namespace_labels: None, service_account: "default", ownership, reference: None }
+        Subject {
+            namespace: "shop",
+            namespace_labels: None,
+            service_account: "default",
+            ownership,
+            reference: None,
+        }
     }
 
     fn finding(cause: Cause, certainty: Certainty) -> Diagnosis {
@@ -108,22 +143,58 @@ mod tests {
     #[test]
     fn without_a_policy_certain_findings_are_denied_and_likely_ones_warned_of() {
         assert_eq!(action(&[], &finding(Cause::TagNotFound, Certainty::Certain)), Action::Deny);
-        assert_eq!(action(&[], &finding(Cause::CredentialsMissing, Certainty::Likely)), Action::Warn);
-        assert_eq!(action(&[], &without_asking(Outcome::Inconclusive { reason: Reason::NotAsked }, String::new(), "")), Action::Allow);
-        assert_eq!(action(&[], &without_asking(Outcome::Inconclusive { reason: Reason::OutOfTime }, String::new(), "")), Action::Warn);
+        assert_eq!(
+            action(&[], &finding(Cause::CredentialsMissing, Certainty::Likely)),
+            Action::Warn
+        );
+        assert_eq!(
+            action(
+                &[],
+                &without_asking(
+                    Outcome::Inconclusive { reason: Reason::NotAsked },
+                    String::new(),
+                    ""
+                )
+            ),
+            Action::Allow
+        );
+        assert_eq!(
+            action(
+                &[],
+                &without_asking(
+                    Outcome::Inconclusive { reason: Reason::OutOfTime },
+                    String::new(),
+                    ""
+                )
+            ),
+            Action::Warn
+        );
     }
 
     #[test]
     fn a_likely_finding_is_never_denied_whatever_the_policy() {
-        let strict = [policy("strict", json!({"action": "Deny", "causes": [{"id": "credentials-missing", "action": "Deny"}]}))];
-        assert_eq!(action(&strict, &finding(Cause::CredentialsMissing, Certainty::Likely)), Action::Warn);
-        assert_eq!(action(&strict, &finding(Cause::CredentialsMissing, Certainty::Certain)), Action::Deny);
+        let strict = [policy(
+            "strict",
+            json!({"action": "Deny", "causes": [{"id": "credentials-missing", "action": "Deny"}]}),
+        )];
+        assert_eq!(
+            action(&strict, &finding(Cause::CredentialsMissing, Certainty::Likely)),
+            Action::Warn
+        );
+        assert_eq!(
+            action(&strict, &finding(Cause::CredentialsMissing, Certainty::Certain)),
+            Action::Deny
+        );
     }
 
     #[test]
     fn the_strictest_of_several_policies_wins_and_is_named() {
         let two = [policy("a", json!({"action": "Audit"})), policy("b", json!({"action": "Deny"}))];
-        let verdict = judge(&two, &subject(Ownership::Workload), &finding(Cause::TagNotFound, Certainty::Certain));
+        let verdict = judge(
+            &two,
+            &subject(Ownership::Workload),
+            &finding(Cause::TagNotFound, Certainty::Certain),
+        );
         assert_eq!((verdict.action, verdict.policy.as_deref()), (Action::Deny, Some("b")));
     }
 
@@ -131,7 +202,10 @@ mod tests {
     fn an_owned_pod_is_warned_of_unless_named() {
         let deny = json!({"action": "Deny"});
         let found = finding(Cause::TagNotFound, Certainty::Certain);
-        assert_eq!(judge(&[policy("p", deny)], &subject(Ownership::OwnedPod), &found).action, Action::Warn);
+        assert_eq!(
+            judge(&[policy("p", deny)], &subject(Ownership::OwnedPod), &found).action,
+            Action::Warn
+        );
         let named = policy("p", json!({"action": "Deny", "enforceOn": ["OwnedPod"]}));
         assert_eq!(judge(&[named], &subject(Ownership::OwnedPod), &found).action, Action::Deny);
     }
@@ -141,7 +215,13 @@ mod tests {
         let partial = finding(Cause::PlatformPartial, Certainty::Certain);
         assert_eq!(action(&[], &partial), Action::Warn);
         assert_eq!(action(&[policy("p", json!({"action": "Deny"}))], &partial), Action::Warn);
-        assert_eq!(action(&[policy("p", json!({"action": "Deny", "requirePlatforms": ["linux/amd64"]}))], &partial), Action::Deny);
+        assert_eq!(
+            action(
+                &[policy("p", json!({"action": "Deny", "requirePlatforms": ["linux/amd64"]}))],
+                &partial
+            ),
+            Action::Deny
+        );
     }
 
     #[test]
@@ -150,6 +230,12 @@ mod tests {
         latest.findings.push(Listed { cause: Cause::LatestTag, text: String::new() });
         assert_eq!(action(&[], &latest), Action::Audit);
         assert_eq!(action(&[policy("p", json!({"action": "Deny"}))], &latest), Action::Allow);
-        assert_eq!(action(&[policy("p", json!({"causes": [{"id": "latest-tag", "action": "Deny"}]}))], &latest), Action::Deny);
+        assert_eq!(
+            action(
+                &[policy("p", json!({"causes": [{"id": "latest-tag", "action": "Deny"}]}))],
+                &latest
+            ),
+            Action::Deny
+        );
     }
 }

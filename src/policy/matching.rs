@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::image_check_policy::{EnforceOn, ImageCheckPolicy, LabelOperator, LabelRequirement, LabelSelector};
+use super::image_check_policy::{
+    EnforceOn, ImageCheckPolicy, LabelOperator, LabelRequirement, LabelSelector,
+};
 use crate::image::Reference;
 use crate::image::usage::Ownership;
 
@@ -27,12 +29,19 @@ impl ImageCheckPolicy {
     pub fn matches(&self, subject: &Subject<'_>) -> bool {
         let matches = &self.spec.matches;
         let name = subject.reference.map(Reference::keyring_lookup);
-        let any_name = |globs: &[super::glob::Glob]| name.is_some_and(|name| globs.iter().any(|glob| glob.matches(name)));
-        (matches.namespaces.is_empty() || matches.namespaces.iter().any(|glob| glob.matches(subject.namespace)))
+        let any_name = |globs: &[super::glob::Glob]| {
+            name.is_some_and(|name| globs.iter().any(|glob| glob.matches(name)))
+        };
+        (matches.namespaces.is_empty()
+            || matches.namespaces.iter().any(|glob| glob.matches(subject.namespace)))
             && matches.namespace_selector.as_ref().is_none_or(|selector| selects(selector, subject))
             && (matches.images.is_empty() || any_name(&matches.images))
             && !matches.exclude.namespaces.iter().any(|glob| glob.matches(subject.namespace))
-            && !matches.exclude.service_accounts.iter().any(|glob| glob.matches(subject.service_account))
+            && !matches
+                .exclude
+                .service_accounts
+                .iter()
+                .any(|glob| glob.matches(subject.service_account))
             && !any_name(&matches.exclude.images)
     }
 
@@ -56,11 +65,15 @@ fn selects(selector: &LabelSelector, subject: &Subject<'_>) -> bool {
         found => found.map(String::as_str),
     };
     selector.match_labels.iter().all(|(key, value)| label(key) == Some(value.as_str()))
-        && selector.match_expressions.iter().all(|requirement| holds(requirement, label(&requirement.key)))
+        && selector
+            .match_expressions
+            .iter()
+            .all(|requirement| holds(requirement, label(&requirement.key)))
 }
 
 fn holds(requirement: &LabelRequirement, value: Option<&str>) -> bool {
-    let listed = || value.is_some_and(|value| requirement.values.iter().any(|listed| listed == value));
+    let listed =
+        || value.is_some_and(|value| requirement.values.iter().any(|listed| listed == value));
     match requirement.operator {
         LabelOperator::In => listed(),
         LabelOperator::NotIn => !listed(),
@@ -80,13 +93,21 @@ mod tests {
     }
 
     fn subject<'a>(namespace: &'a str, reference: &'a Reference) -> Subject<'a> {
-        Subject { namespace, namespace_labels: None, service_account: "default", ownership: Ownership::Workload, reference: Some(reference) }
+        Subject {
+            namespace,
+            namespace_labels: None,
+            service_account: "default",
+            ownership: Ownership::Workload,
+            reference: Some(reference),
+        }
     }
 
     #[test]
     fn all_parts_must_hold_and_no_exclusion_may() {
         let image = Reference::parse("ghcr.io/acme/team/web:1").unwrap();
-        let p = policy(json!({"match": {"namespaces": ["prod-*"], "images": ["ghcr.io/acme/**"], "exclude": {"namespaces": ["prod-x"]}}}));
+        let p = policy(
+            json!({"match": {"namespaces": ["prod-*"], "images": ["ghcr.io/acme/**"], "exclude": {"namespaces": ["prod-x"]}}}),
+        );
         assert!(p.matches(&subject("prod-a", &image)));
         assert!(!p.matches(&subject("prod-x", &image)) && !p.matches(&subject("dev", &image)));
         assert!(!p.matches(&subject("prod-a", &Reference::parse("nginx").unwrap())));
@@ -101,13 +122,19 @@ mod tests {
     #[test]
     fn selectors_see_the_name_label_without_being_told() {
         let image = Reference::parse("nginx").unwrap();
-        let p = policy(json!({"match": {"namespaceSelector": {"matchExpressions": [{"key": NAMESPACE_NAME, "operator": "NotIn", "values": ["kube-system"]}]}}}));
+        let p = policy(
+            json!({"match": {"namespaceSelector": {"matchExpressions": [{"key": NAMESPACE_NAME, "operator": "NotIn", "values": ["kube-system"]}]}}}),
+        );
         assert!(p.matches(&subject("shop", &image)) && !p.matches(&subject("kube-system", &image)));
     }
 
     #[test]
     fn owned_pods_are_enforced_only_when_named() {
         let p = policy(json!({}));
-        assert!(p.enforces_on(Ownership::Workload) && p.enforces_on(Ownership::BarePod) && !p.enforces_on(Ownership::OwnedPod));
+        assert!(
+            p.enforces_on(Ownership::Workload)
+                && p.enforces_on(Ownership::BarePod)
+                && !p.enforces_on(Ownership::OwnedPod)
+        );
     }
 }

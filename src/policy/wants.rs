@@ -12,7 +12,12 @@ const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"]
 const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
 
 /// The platforms wanted of an image, each with the origin of the wish; empty: they are not asked.
-pub fn platforms(policies: &[ImageCheckPolicy], subject: &Subject<'_>, constraints: &NodeConstraints, asked_for: &[Platform]) -> BTreeMap<Platform, String> {
+pub fn platforms(
+    policies: &[ImageCheckPolicy],
+    subject: &Subject<'_>,
+    constraints: &NodeConstraints,
+    asked_for: &[Platform],
+) -> BTreeMap<Platform, String> {
     let mut wanted: BTreeMap<Platform, String> = constrained(constraints, asked_for);
     for policy in policies.iter().filter(|policy| policy.matches(subject)) {
         for platform in &policy.spec.require_platforms {
@@ -23,16 +28,31 @@ pub fn platforms(policies: &[ImageCheckPolicy], subject: &Subject<'_>, constrain
 }
 
 /// `--platform` narrowed by the constraints, or what the constraints alone tell.
-fn constrained(constraints: &NodeConstraints, asked_for: &[Platform]) -> BTreeMap<Platform, String> {
+fn constrained(
+    constraints: &NodeConstraints,
+    asked_for: &[Platform],
+) -> BTreeMap<Platform, String> {
     let told = told_by(constraints);
     if asked_for.is_empty() {
-        return told.platforms().into_iter().map(|platform| (platform, told.origin.to_owned())).collect();
+        return told
+            .platforms()
+            .into_iter()
+            .map(|platform| (platform, told.origin.to_owned()))
+            .collect();
     }
     let fits = |platform: &&Platform| told.allows(platform);
-    let kept: BTreeMap<_, _> = asked_for.iter().filter(fits).map(|platform| (platform.clone(), "--platform".to_owned())).collect();
+    let kept: BTreeMap<_, _> = asked_for
+        .iter()
+        .filter(fits)
+        .map(|platform| (platform.clone(), "--platform".to_owned()))
+        .collect();
     if kept.is_empty() {
         // The Pod lands on none of the platforms asked for: its own constraints are what counts.
-        return told.platforms().into_iter().map(|platform| (platform, told.origin.to_owned())).collect();
+        return told
+            .platforms()
+            .into_iter()
+            .map(|platform| (platform, told.origin.to_owned()))
+            .collect();
     }
     kept
 }
@@ -54,13 +74,20 @@ impl Told {
     }
 
     fn allows(&self, platform: &Platform) -> bool {
-        let holds = |set: &Option<BTreeSet<String>>, value: &str| set.as_ref().is_none_or(|set| set.contains(value));
+        let holds = |set: &Option<BTreeSet<String>>, value: &str| {
+            set.as_ref().is_none_or(|set| set.contains(value))
+        };
         holds(&self.architectures, &platform.architecture) && holds(&self.systems, &platform.os)
     }
 }
 
 fn told_by(constraints: &NodeConstraints) -> Told {
-    let selector = |labels: &[&str]| labels.iter().find_map(|label| constraints.node_selector.get(*label)).map(|value| BTreeSet::from([value.clone()]));
+    let selector = |labels: &[&str]| {
+        labels
+            .iter()
+            .find_map(|label| constraints.node_selector.get(*label))
+            .map(|value| BTreeSet::from([value.clone()]))
+    };
     let (by_selector_arch, by_selector_os) = (selector(&ARCH_LABELS), selector(&OS_LABELS));
     let by_affinity_arch = affinity(constraints, &ARCH_LABELS);
     let by_affinity_os = affinity(constraints, &OS_LABELS);
@@ -77,7 +104,9 @@ fn told_by(constraints: &NodeConstraints) -> Told {
 fn affinity(constraints: &NodeConstraints, labels: &[&str]) -> Option<BTreeSet<String>> {
     let mut all = BTreeSet::new();
     for term in &constraints.affinity_terms {
-        let listed = term.iter().find(|requirement| labels.contains(&requirement.key.as_str()) && requirement.operator == "In")?;
+        let listed = term.iter().find(|requirement| {
+            labels.contains(&requirement.key.as_str()) && requirement.operator == "In"
+        })?;
         all.extend(listed.values.iter().cloned());
     }
     (!all.is_empty()).then_some(all)
@@ -97,12 +126,14 @@ mod tests {
     use crate::image::usage::NodeRequirement;
 
     fn names(constraints: &NodeConstraints, asked_for: &[&str]) -> Vec<String> {
-        let asked_for: Vec<Platform> = asked_for.iter().map(|text| Platform::parse(text).unwrap()).collect();
+        let asked_for: Vec<Platform> =
+            asked_for.iter().map(|text| Platform::parse(text).unwrap()).collect();
         constrained(constraints, &asked_for).keys().map(ToString::to_string).collect()
     }
 
     fn selector(pairs: &[(&str, &str)]) -> NodeConstraints {
-        let node_selector = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let node_selector =
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         NodeConstraints { node_selector, ..NodeConstraints::default() }
     }
 
@@ -115,22 +146,40 @@ mod tests {
     #[test]
     fn a_selector_or_an_affinity_tells_the_platforms() {
         assert_eq!(names(&selector(&[("kubernetes.io/arch", "arm64")]), &[]), ["linux/arm64"]);
-        assert_eq!(names(&selector(&[("kubernetes.io/arch", "amd64"), ("kubernetes.io/os", "windows")]), &[]), ["windows/amd64"]);
+        assert_eq!(
+            names(
+                &selector(&[("kubernetes.io/arch", "amd64"), ("kubernetes.io/os", "windows")]),
+                &[]
+            ),
+            ["windows/amd64"]
+        );
         let requirement = |values: &[&str]| NodeRequirement {
             key: "kubernetes.io/arch".into(),
             operator: "In".into(),
             values: values.iter().map(|value| (*value).to_owned()).collect(),
         };
-        let either = NodeConstraints { affinity_terms: vec![vec![requirement(&["amd64"])], vec![requirement(&["arm64"])]], ..NodeConstraints::default() };
+        let either = NodeConstraints {
+            affinity_terms: vec![vec![requirement(&["amd64"])], vec![requirement(&["arm64"])]],
+            ..NodeConstraints::default()
+        };
         assert_eq!(names(&either, &[]), ["linux/amd64", "linux/arm64"]);
-        let open = NodeConstraints { affinity_terms: vec![vec![requirement(&["amd64"])], vec![]], ..NodeConstraints::default() };
+        let open = NodeConstraints {
+            affinity_terms: vec![vec![requirement(&["amd64"])], vec![]],
+            ..NodeConstraints::default()
+        };
         assert!(names(&open, &[]).is_empty());
     }
 
     #[test]
     fn a_flag_is_narrowed_by_what_the_pod_asks_for() {
-        assert_eq!(names(&selector(&[("kubernetes.io/arch", "arm64")]), &["linux/amd64", "linux/arm64"]), ["linux/arm64"]);
-        assert_eq!(names(&selector(&[("kubernetes.io/arch", "s390x")]), &["linux/amd64"]), ["linux/s390x"]);
+        assert_eq!(
+            names(&selector(&[("kubernetes.io/arch", "arm64")]), &["linux/amd64", "linux/arm64"]),
+            ["linux/arm64"]
+        );
+        assert_eq!(
+            names(&selector(&[("kubernetes.io/arch", "s390x")]), &["linux/amd64"]),
+            ["linux/s390x"]
+        );
         assert_eq!(names(&NodeConstraints::default(), &["linux/amd64"]), ["linux/amd64"]);
     }
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::cache::{Content as Cached, Facts, ManifestKey, RepositoryKey, Told};
+use super::body;
+use super::cache::{Content as Cached, Facts, ManifestKey, RepositoryKey};
 use super::client::Client;
 use super::content::{self, ACCEPT, Listed, Manifest};
 use super::guard::Guard;
@@ -15,13 +16,14 @@ use super::host::Host;
 use super::identity::{Identities, Identity};
 use super::token::Tokens;
 use super::transport::{Response, Transport, bad_answer};
-use super::body;
 use crate::credential::Candidate;
 use crate::diagnosis::Question;
 use crate::diagnosis::cause::Reason;
-use crate::diagnosis::evidence::{Answer, Attempt, Contents, Found, Login, Reply, Repository, Trouble, Whose};
-use crate::image::platform::{Agreement, Content, agreed};
+use crate::diagnosis::evidence::{
+    Answer, Attempt, Contents, Found, Login, Reply, Repository, Trouble, Whose,
+};
 use crate::image::media_type::{Kind, kind};
+use crate::image::platform::{Agreement, Content, agreed};
 use crate::image::reference::Target;
 use crate::image::{Digest, Platform, Reference};
 use crate::settings::{Limits, Settings};
@@ -97,10 +99,15 @@ impl Registry {
     }
 
     /// Makes one attempt and adds it; whether it found the image.
-    async fn attempt(&self, place: &Place<'_>, candidate: Option<&Candidate>, whose: Whose, answer: &mut Answer) -> bool {
+    async fn attempt(
+        &self,
+        place: &Place<'_>,
+        candidate: Option<&Candidate>,
+        whose: Whose,
+        answer: &mut Answer,
+    ) -> bool {
         let sender = candidate.filter(|candidate| !candidate.credential.sends_nothing());
-        let told = self.manifest(place, sender).await;
-        let mut reply = told.reply.clone();
+        let mut reply = self.manifest(place, sender).await.as_ref().clone();
         let mut repository = Repository::Unknown;
         if let Reply::Refused(refusal) = &reply
             && refusal.status == 404
@@ -120,7 +127,7 @@ impl Registry {
         found
     }
 
-    async fn manifest(&self, place: &Place<'_>, sender: Option<&Candidate>) -> Arc<Told> {
+    async fn manifest(&self, place: &Place<'_>, sender: Option<&Candidate>) -> Arc<Reply> {
         let (target, digest) = match place.reference.target() {
             Target::Tag(tag) => (tag.to_owned(), None),
             Target::Digest(digest) => (digest.to_string(), Some(digest)),
@@ -131,15 +138,17 @@ impl Registry {
             target,
             identity: sender.map(|candidate| self.identity(candidate)),
         };
-        let ask = async {
-            let (reply, auth) = self.client(place, sender).manifest(&key.target, digest).await;
-            Arc::new(Told { reply, auth })
-        };
+        let ask =
+            async { Arc::new(self.client(place, sender).manifest(&key.target, digest).await) };
         self.facts.manifests.get_with_by_ref(&key, ask).await
     }
 
     /// What is known of the repository after a 404: one bounded listing of its tags.
-    async fn repository(&self, place: &Place<'_>, sender: Option<&Candidate>) -> Arc<Result<Repository, Trouble>> {
+    async fn repository(
+        &self,
+        place: &Place<'_>,
+        sender: Option<&Candidate>,
+    ) -> Arc<Result<Repository, Trouble>> {
         let key = RepositoryKey {
             registry: place.host.registry.clone(),
             repository: place.reference.endpoint_repository().to_owned(),
@@ -152,33 +161,56 @@ impl Registry {
         self.facts.repositories.get_with_by_ref(&key, ask).await
     }
 
-    fn read_tags(&self, host: &Host, listed: Result<Response, Trouble>) -> Result<Repository, Trouble> {
+    fn read_tags(
+        &self,
+        host: &Host,
+        listed: Result<Response, Trouble>,
+    ) -> Result<Repository, Trouble> {
         let response = match listed {
             Ok(response) => response,
             // A listing too long to read proves the repository all the same.
-            Err(trouble) if trouble.reason == Reason::TooLarge => return Ok(Repository::Readable { tags: Vec::new() }),
+            Err(trouble) if trouble.reason == Reason::TooLarge => {
+                return Ok(Repository::Readable { tags: Vec::new() });
+            }
             Err(_) => return Ok(Repository::Unknown),
         };
         match response.status {
-            200 if response.is_html() => Err(bad_answer(&response.host, 200, "a web page instead of a list of tags")),
-            200 => Ok(tag_names(&response.body).map_or(Repository::Unknown, |tags| Repository::Readable { tags })),
-            404 if response.is_html() => Err(bad_answer(&response.host, 404, "a web page instead of a registry's answer")),
+            200 if response.is_html() => {
+                Err(bad_answer(&response.host, 200, "a web page instead of a list of tags"))
+            }
+            200 => Ok(tag_names(&response.body)
+                .map_or(Repository::Unknown, |tags| Repository::Readable { tags })),
+            404 if response.is_html() => {
+                Err(bad_answer(&response.host, 404, "a web page instead of a registry's answer"))
+            }
             404 => {
                 let (codes, _) = body::error(&response, self.limits.error_bytes);
                 let unknown = codes.iter().any(|code| code == "NAME_UNKNOWN");
-                Ok(if unknown { Repository::NameUnknown { login_demanded: host.demands_login() } } else { Repository::Unknown })
+                Ok(if unknown {
+                    Repository::NameUnknown { login_demanded: host.demands_login() }
+                } else {
+                    Repository::Unknown
+                })
             }
             _ => Ok(Repository::Unknown),
         }
     }
 
     /// Reads what the wanted platforms need: the manifest, nested indexes, configs.
-    async fn contents(&self, place: &Place<'_>, question: &Question, answer: &Answer) -> Option<Result<Contents, Trouble>> {
+    async fn contents(
+        &self,
+        place: &Place<'_>,
+        question: &Question,
+        answer: &Answer,
+    ) -> Option<Result<Contents, Trouble>> {
         let (attempt, found) = answer.found()?;
         let candidates = question.candidates.iter().chain(&question.own);
-        let sender = attempt.login.as_ref().filter(|login| !login.sends_nothing).and_then(|login| {
-            candidates.into_iter().find(|candidate| candidate.source == login.source && candidate.credential.user() == login.user)
-        });
+        let sender =
+            attempt.login.as_ref().filter(|login| !login.sends_nothing).and_then(|login| {
+                candidates.into_iter().find(|candidate| {
+                    candidate.source == login.source && candidate.credential.user() == login.user
+                })
+            });
         let reader = Reader { registry: self, place, client: self.client(place, sender) };
         Some(reader.read(found, question).await)
     }
@@ -197,7 +229,8 @@ impl Registry {
 
     fn host(&self, reference: &Reference) -> Option<Arc<Host>> {
         let endpoint = reference.endpoint_host()?;
-        let registry = if reference.registry().is_empty() { endpoint.as_str() } else { reference.registry() };
+        let registry =
+            if reference.registry().is_empty() { endpoint.as_str() } else { reference.registry() };
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let host = hosts.entry(registry.to_owned()).or_insert_with(|| {
             Host::new(registry, &endpoint, self.settings.host(registry), &self.limits).map(Arc::new)
@@ -215,7 +248,8 @@ fn unusable_host(reference: &Reference) -> Answer {
         text: "the host is no usable address".to_owned(),
     };
     let reply = Reply::Trouble(trouble);
-    let attempt = Attempt { login: None, whose: Whose::Pod, reply, repository: Repository::Unknown };
+    let attempt =
+        Attempt { login: None, whose: Whose::Pod, reply, repository: Repository::Unknown };
     Answer { attempts: vec![attempt], contents: None }
 }
 
@@ -268,26 +302,36 @@ impl Reader<'_> {
 
     async fn read_image(&self, found: &Found, question: &Question) -> Result<Content, Unread> {
         match self.manifest(&found.digest).await? {
-            Manifest::Image { config } => Ok(Content::Manifest { config: Some(self.config(&config.digest).await?) }),
-            Manifest::Artifact { config_type } => {
-                Err(Unread::Contents(Contents::Unsupported { what: artifact_text(&config_type), pulls: true }))
+            Manifest::Image { config } => {
+                Ok(Content::Manifest { config: Some(self.config(&config.digest).await?) })
             }
+            Manifest::Artifact { config_type } => Err(Unread::Contents(Contents::Unsupported {
+                what: artifact_text(&config_type),
+                pulls: true,
+            })),
             Manifest::Index(listed) => self.index(listed, question).await,
         }
     }
 
     /// Fills in of an index what the wanted platforms' choice needs, and nothing else.
     async fn index(&self, listed: Vec<Listed>, question: &Question) -> Result<Content, Unread> {
-        let mut tree = Tree { content: Content::Index(listed.iter().map(Listed::entry).collect()), lists: HashMap::from([(Vec::new(), listed)]) };
+        let mut tree = Tree {
+            content: Content::Index(listed.iter().map(Listed::entry).collect()),
+            lists: HashMap::from([(Vec::new(), listed)]),
+        };
         for platform in &question.platforms {
             loop {
                 match agreed(&question.runtimes, platform, &tree.content) {
                     Agreement::NeedsConfig(path) => {
-                        let digest = tree.digest(&path).ok_or_else(|| self.bad("an index that cannot be followed"))?;
+                        let digest = tree
+                            .digest(&path)
+                            .ok_or_else(|| self.bad("an index that cannot be followed"))?;
                         let config = match self.manifest(&digest).await? {
                             Manifest::Image { config } => Some(self.config(&config.digest).await?),
                             Manifest::Artifact { .. } => Some(Platform::default()),
-                            Manifest::Index(_) => return Err(self.bad("an index where a manifest was announced")),
+                            Manifest::Index(_) => {
+                                return Err(self.bad("an index where a manifest was announced"));
+                            }
                         };
                         tree.set(&path, Content::Manifest { config });
                     }
@@ -295,7 +339,9 @@ impl Reader<'_> {
                         if path.len() >= self.registry.limits.index_nesting {
                             return Err(self.too_deep());
                         }
-                        let digest = tree.digest(&path).ok_or_else(|| self.bad("an index that cannot be followed"))?;
+                        let digest = tree
+                            .digest(&path)
+                            .ok_or_else(|| self.bad("an index that cannot be followed"))?;
                         let Manifest::Index(inner) = self.manifest(&digest).await? else {
                             return Err(self.bad("a manifest where an index was announced"));
                         };
@@ -316,18 +362,33 @@ impl Reader<'_> {
             return Ok(manifest.clone());
         }
         let path = format!("v2/{}/manifests/{digest}", self.client.repository);
-        let response = self.client.get(&path, ACCEPT, self.registry.limits.manifest_bytes).await.map_err(Unread::Trouble)?;
+        let response = self
+            .client
+            .get(&path, ACCEPT, self.registry.limits.manifest_bytes)
+            .await
+            .map_err(Unread::Trouble)?;
         let response = self.verified(response, digest, "manifest")?;
-        let media_type = response.header("content-type", self.registry.limits.header_bytes).unwrap_or_default();
+        let media_type =
+            response.header("content-type", self.registry.limits.header_bytes).unwrap_or_default();
         let kind = kind(media_type);
         match kind {
             Kind::Manifest | Kind::Index => {}
             Kind::Schema1 => return Err(unsupported("a schema 1 manifest", false)),
             Kind::NoRegistry => return Err(self.bad("content without a manifest's type")),
-            Kind::Unknown => return Err(unsupported(&format!("the media type {}", crate::text::clean(media_type, 120)), false)),
+            Kind::Unknown => {
+                return Err(unsupported(
+                    &format!("the media type {}", crate::text::clean(media_type, 120)),
+                    false,
+                ));
+            }
         }
-        let manifest = content::parse(kind, &response.body, self.registry.limits.index_entries).map_err(|text| self.bad(&text))?;
-        self.registry.facts.contents.insert(digest.clone(), Arc::new(Cached::Manifest(manifest.clone()))).await;
+        let manifest = content::parse(kind, &response.body, self.registry.limits.index_entries)
+            .map_err(|text| self.bad(&text))?;
+        self.registry
+            .facts
+            .contents
+            .insert(digest.clone(), Arc::new(Cached::Manifest(manifest.clone())))
+            .await;
         Ok(manifest)
     }
 
@@ -338,25 +399,49 @@ impl Reader<'_> {
             return Ok(platform.clone());
         }
         let path = format!("v2/{}/blobs/{digest}", self.client.repository);
-        let response = self.client.get(&path, "*/*", self.registry.limits.config_bytes).await.map_err(Unread::Trouble)?;
+        let response = self
+            .client
+            .get(&path, "*/*", self.registry.limits.config_bytes)
+            .await
+            .map_err(Unread::Trouble)?;
         let response = self.verified(response, digest, "config")?;
         let platform = content::parse_config(&response.body).map_err(|text| self.bad(&text))?;
-        self.registry.facts.contents.insert(digest.clone(), Arc::new(Cached::Config(platform.clone()))).await;
+        self.registry
+            .facts
+            .contents
+            .insert(digest.clone(), Arc::new(Cached::Config(platform.clone())))
+            .await;
         Ok(platform)
     }
 
     /// Only a 200 whose bytes have the digest passes.
-    fn verified(&self, response: Response, digest: &Digest, what: &str) -> Result<Response, Unread> {
+    fn verified(
+        &self,
+        response: Response,
+        digest: &Digest,
+        what: &str,
+    ) -> Result<Response, Unread> {
         use crate::diagnosis::Cause;
         let trouble = |cause: Cause, text: String| {
-            Unread::Trouble(Trouble { reason: Reason::Seen(cause), host: response.host.clone(), status: Some(response.status), text })
+            Unread::Trouble(Trouble {
+                reason: Reason::Seen(cause),
+                host: response.host.clone(),
+                status: Some(response.status),
+                text,
+            })
         };
         match response.status {
             200 if content::has_digest(&response.body, digest) => Ok(response),
-            200 => Err(Unread::Contents(Contents::Corrupt { what: format!("the {what}'s bytes do not have its digest {digest}") })),
-            404 => Err(Unread::Contents(Contents::Corrupt { what: format!("the {what} {digest} is missing in the registry") })),
+            200 => Err(Unread::Contents(Contents::Corrupt {
+                what: format!("the {what}'s bytes do not have its digest {digest}"),
+            })),
+            404 => Err(Unread::Contents(Contents::Corrupt {
+                what: format!("the {what} {digest} is missing in the registry"),
+            })),
             429 => Err(trouble(Cause::RateLimited, body::rate_limit_text(&response))),
-            500..=599 => Err(trouble(Cause::RegistryError, format!("an error of its own for the {what}"))),
+            500..=599 => {
+                Err(trouble(Cause::RegistryError, format!("an error of its own for the {what}")))
+            }
             _ => Err(trouble(Cause::BadAnswer, format!("no {what} although it was announced"))),
         }
     }
@@ -367,7 +452,12 @@ impl Reader<'_> {
 
     fn too_deep(&self) -> Unread {
         let text = format!("indexes nested deeper than {}", self.registry.limits.index_nesting);
-        Unread::Trouble(Trouble { reason: Reason::TooLarge, host: self.place.host.registry.clone(), status: Some(200), text })
+        Unread::Trouble(Trouble {
+            reason: Reason::TooLarge,
+            host: self.place.host.registry.clone(),
+            status: Some(200),
+            text,
+        })
     }
 }
 

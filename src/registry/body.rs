@@ -9,7 +9,9 @@ use crate::text::{SHOWN, clean};
 /// HTML is dropped, since it is a proxy's page and not the registry's word.
 pub(super) fn error(response: &Response, cap: usize) -> (Vec<String>, String) {
     let body = &response.body[..response.body.len().min(cap)];
-    let Ok(parsed) = serde_json::from_slice::<Value>(body) else { return (Vec::new(), String::new()) };
+    let Ok(parsed) = serde_json::from_slice::<Value>(body) else {
+        return (Vec::new(), String::new());
+    };
     let errors = parsed.get("errors").and_then(Value::as_array);
     let mut codes = Vec::new();
     let mut words = Vec::new();
@@ -28,10 +30,13 @@ pub(super) fn error(response: &Response, cap: usize) -> (Vec<String>, String) {
 
 /// What a 429 says: its own words, and how long to wait.
 pub(super) fn rate_limit_text(response: &Response) -> String {
-    let wait = response.header("retry-after", 64).and_then(|value| value.trim().parse::<u64>().ok());
+    let wait =
+        response.header("retry-after", 64).and_then(|value| value.trim().parse::<u64>().ok());
     match wait.filter(|seconds| *seconds > 0) {
         Some(seconds) if seconds < 120 => format!("too many requests; again in {seconds} s"),
-        Some(seconds) => format!("too many requests; again in {} min", (seconds.min(30 * 86_400)).div_ceil(60)),
+        Some(seconds) => {
+            format!("too many requests; again in {} min", (seconds.min(30 * 86_400)).div_ceil(60))
+        }
         None => "too many requests".to_owned(),
     }
 }

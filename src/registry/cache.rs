@@ -10,7 +10,7 @@ use moka::future::Cache;
 
 use super::content::Manifest;
 use super::identity::Identity;
-use crate::diagnosis::evidence::{Auth, Reply, Repository, Trouble};
+use crate::diagnosis::evidence::{Reply, Repository, Trouble};
 use crate::image::{Digest, Platform};
 
 /// What one credential was told about one tag or digest.
@@ -22,13 +22,6 @@ pub(super) struct ManifestKey {
     /// A tag or a digest.
     pub target: String,
     pub identity: Option<Identity>,
-}
-
-/// The reply and how the login fared, for requests that follow.
-#[derive(Debug, Clone)]
-pub(super) struct Told {
-    pub reply: Reply,
-    pub auth: Auth,
 }
 
 /// Who may list a repository's tags.
@@ -57,7 +50,7 @@ const MAX_FACTS: u64 = 150_000;
 
 /// The caches of one process.
 pub(super) struct Facts {
-    pub manifests: Cache<ManifestKey, Arc<Told>>,
+    pub manifests: Cache<ManifestKey, Arc<Reply>>,
     pub repositories: Cache<RepositoryKey, Arc<Result<Repository, Trouble>>>,
     pub contents: Cache<Digest, Arc<Content>>,
 }
@@ -66,17 +59,29 @@ impl Facts {
     pub fn new(content_bytes: u64) -> Self {
         Self {
             manifests: Cache::builder().max_capacity(MAX_FACTS).expire_after(ByReply).build(),
-            repositories: Cache::builder().max_capacity(MAX_FACTS / 10).time_to_live(ABSENT).build(),
-            contents: Cache::builder().max_capacity(content_bytes).weigher(|_, content| weight(content)).time_to_live(CONTENT).build(),
+            repositories: Cache::builder()
+                .max_capacity(MAX_FACTS / 10)
+                .time_to_live(ABSENT)
+                .build(),
+            contents: Cache::builder()
+                .max_capacity(content_bytes)
+                .weigher(|_, content: &Arc<Content>| weight(content))
+                .time_to_live(CONTENT)
+                .build(),
         }
     }
 }
 
 struct ByReply;
 
-impl Expiry<ManifestKey, Arc<Told>> for ByReply {
-    fn expire_after_create(&self, _: &ManifestKey, told: &Arc<Told>, _: Instant) -> Option<Duration> {
-        Some(match &told.reply {
+impl Expiry<ManifestKey, Arc<Reply>> for ByReply {
+    fn expire_after_create(
+        &self,
+        _: &ManifestKey,
+        reply: &Arc<Reply>,
+        _: Instant,
+    ) -> Option<Duration> {
+        Some(match reply.as_ref() {
             Reply::Found(_) => PRESENT,
             Reply::Refused(refusal) if refusal.status == 404 => ABSENT,
             Reply::Refused(_) => DENIED,

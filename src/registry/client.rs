@@ -66,23 +66,25 @@ pub(super) struct Sent {
 
 impl Client<'_> {
     /// What a tag or digest names: HEAD first.
-    pub async fn manifest(&self, target: &str, digest: Option<&Digest>) -> (Reply, Auth) {
+    pub async fn manifest(&self, target: &str, digest: Option<&Digest>) -> Reply {
         let path = format!("v2/{}/manifests/{target}", self.repository);
-        let method = if self.host.head_unsupported.load(Ordering::Relaxed) { Method::GET } else { Method::HEAD };
+        let method = if self.host.head_unsupported.load(Ordering::Relaxed) {
+            Method::GET
+        } else {
+            Method::HEAD
+        };
         match self.authorised(method, &path, ACCEPT, self.limits.manifest_bytes).await {
-            Err(NotAuthorised::Refused(refusal)) => {
-                let auth = refusal.auth;
-                (Reply::Refused(refusal), auth)
-            }
-            Err(NotAuthorised::Trouble(trouble)) => (Reply::Trouble(trouble), Auth::NotDemanded),
+            Err(NotAuthorised::Refused(refusal)) => Reply::Refused(refusal),
+            Err(NotAuthorised::Trouble(trouble)) => Reply::Trouble(trouble),
             Ok(sent) => {
                 let auth = sent.auth;
-                let reply = match self.conclude(sent, &path, digest).await {
+                match self.conclude(sent, &path, digest).await {
                     // Only the secret could have helped, and it may not go there.
-                    Reply::Refused(_) if auth == Auth::Withheld => Reply::Trouble(self.realm_not_trusted()),
+                    Reply::Refused(_) if auth == Auth::Withheld => {
+                        Reply::Trouble(self.realm_not_trusted())
+                    }
                     reply => reply,
-                };
-                (reply, auth)
+                }
             }
         }
     }
@@ -94,7 +96,12 @@ impl Client<'_> {
     }
 
     /// The bytes at a path of the repository, with the client's login.
-    pub async fn get(&self, path: &str, accept: &'static str, cap: usize) -> Result<Response, Trouble> {
+    pub async fn get(
+        &self,
+        path: &str,
+        accept: &'static str,
+        cap: usize,
+    ) -> Result<Response, Trouble> {
         match self.authorised(Method::GET, path, accept, cap).await {
             Ok(sent) => Ok(sent.response),
             Err(NotAuthorised::Trouble(trouble)) => Err(trouble),
@@ -108,8 +115,15 @@ impl Client<'_> {
     }
 
     /// Sends a request with what the host is known to demand; see the module's text.
-    async fn authorised(&self, method: Method, path: &str, accept: &'static str, cap: usize) -> Result<Sent, NotAuthorised> {
-        let request = |header: Option<HeaderValue>| self.request(method.clone(), path, accept, cap, header);
+    async fn authorised(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &'static str,
+        cap: usize,
+    ) -> Result<Sent, NotAuthorised> {
+        let request =
+            |header: Option<HeaderValue>| self.request(method.clone(), path, accept, cap, header);
         let mut early = None;
         let mut anonymous = None;
         match self.meet(&request).await {
@@ -148,17 +162,41 @@ impl Client<'_> {
             return Met::Known(known);
         }
         let answer = self.host.send(self.transport, request(None), self.deadline).await;
-        let challenge = answer.as_ref().ok().filter(|response| response.status == 401).map(|response| self.challenge(response));
+        let challenge = answer
+            .as_ref()
+            .ok()
+            .filter(|response| response.status == 401)
+            .map(|response| self.challenge(response));
         self.host.remember(challenge.filter(|challenge| *challenge != Use::None));
         Met::Answer(answer)
     }
 
-    fn request(&self, method: Method, path: &str, accept: &'static str, cap: usize, authorization: Option<HeaderValue>) -> Request {
-        Request { method, url: self.host.url(path), accept, authorization, form: None, cap, follow_redirects: true }
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &'static str,
+        cap: usize,
+        authorization: Option<HeaderValue>,
+    ) -> Request {
+        Request {
+            method,
+            url: self.host.url(path),
+            accept,
+            authorization,
+            form: None,
+            cap,
+            follow_redirects: true,
+        }
     }
 
     fn challenge(&self, response: &Response) -> Use {
-        let headers: Vec<&[u8]> = response.headers.get_all("www-authenticate").iter().map(HeaderValue::as_bytes).collect();
+        let headers: Vec<&[u8]> = response
+            .headers
+            .get_all("www-authenticate")
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect();
         let challenge = challenge::choose(&challenge::parse(&headers));
         if challenge != Use::None {
             self.host.remember(Some(challenge.clone()));
@@ -206,15 +244,24 @@ impl Client<'_> {
     }
 
     /// Sends the request as the challenge demands; a token from the cache that is refused is renewed once.
-    async fn with(&self, challenge: &Use, request: &impl Fn(Option<HeaderValue>) -> Request) -> Result<Sent, NotAuthorised> {
+    async fn with(
+        &self,
+        challenge: &Use,
+        request: &impl Fn(Option<HeaderValue>) -> Request,
+    ) -> Result<Sent, NotAuthorised> {
         let mut renewed = false;
         loop {
             let authorised = self.authorise(challenge).await?;
             let header = authorised.header.clone();
-            let response = self.host.send(self.transport, request(authorised.header), self.deadline).await;
+            let response =
+                self.host.send(self.transport, request(authorised.header), self.deadline).await;
             let response = response.map_err(NotAuthorised::Trouble)?;
             match authorised.stale {
-                Some(key) if response.status == 401 && !renewed && !is_insufficient(&self.challenge(&response)) => {
+                Some(key)
+                    if response.status == 401
+                        && !renewed
+                        && !is_insufficient(&self.challenge(&response)) =>
+                {
                     self.tokens.forget(&key).await;
                     renewed = true;
                 }
@@ -228,14 +275,37 @@ impl Client<'_> {
         let bearer = match challenge {
             Use::Bearer(bearer) => bearer,
             Use::Basic { .. } => return self.basic(),
-            Use::BearerUnusable { .. } => return Err(NotAuthorised::Trouble(bad_answer(host, 401, "a login is demanded, and its token service is not usable"))),
-            Use::None => return Err(NotAuthorised::Trouble(bad_answer(host, 401, "a login is demanded without a usable challenge"))),
+            Use::BearerUnusable { .. } => {
+                return Err(NotAuthorised::Trouble(bad_answer(
+                    host,
+                    401,
+                    "a login is demanded, and its token service is not usable",
+                )));
+            }
+            Use::None => {
+                return Err(NotAuthorised::Trouble(bad_answer(
+                    host,
+                    401,
+                    "a login is demanded without a usable challenge",
+                )));
+            }
         };
-        let realm = Url::parse(&bearer.realm).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
+        let realm = Url::parse(&bearer.realm)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
         let Some(realm) = realm else {
-            return Err(NotAuthorised::Trouble(bad_answer(host, 401, "the token service's address is not usable")));
+            return Err(NotAuthorised::Trouble(bad_answer(
+                host,
+                401,
+                "the token service's address is not usable",
+            )));
         };
-        let trusted = realm_may_see_secret(host, &self.host.url(""), &realm, &self.host.settings.token_realms);
+        let trusted = realm_may_see_secret(
+            host,
+            &self.host.url(""),
+            &realm,
+            &self.host.settings.token_realms,
+        );
         let login = self.login.filter(|_| trusted);
         let key = TokenKey {
             host: host.clone(),
@@ -252,7 +322,8 @@ impl Client<'_> {
             cap: self.limits.token_bytes,
             error_cap: self.limits.error_bytes,
         };
-        let (issued, fresh) = self.tokens.get(&key, &realm, login.map(|(credential, _)| credential), &reach).await;
+        let (issued, fresh) =
+            self.tokens.get(&key, &realm, login.map(|(credential, _)| credential), &reach).await;
         match issued {
             Ok(token) => {
                 let auth = match (self.login, login) {
@@ -262,7 +333,9 @@ impl Client<'_> {
                 };
                 Ok(Authorised { header: Some(token.0), auth, stale: (!fresh).then_some(key) })
             }
-            Err(_) if self.login.is_some() && !trusted => Err(NotAuthorised::Trouble(self.realm_not_trusted())),
+            Err(_) if self.login.is_some() && !trusted => {
+                Err(NotAuthorised::Trouble(self.realm_not_trusted()))
+            }
             Err(TokenFailure::Refused(refusal)) => Err(NotAuthorised::Refused(refusal)),
             Err(TokenFailure::Trouble(trouble)) => Err(NotAuthorised::Trouble(trouble)),
         }
@@ -270,7 +343,11 @@ impl Client<'_> {
 
     fn basic(&self) -> Result<Authorised, NotAuthorised> {
         match self.login {
-            Some((credential, _)) => Ok(Authorised { header: Some(basic(credential)), auth: Auth::BasicSent, stale: None }),
+            Some((credential, _)) => Ok(Authorised {
+                header: Some(basic(credential)),
+                auth: Auth::BasicSent,
+                stale: None,
+            }),
             None => Err(NotAuthorised::Refused(Refusal {
                 host: self.host.registry.clone(),
                 by: By::Registry,
@@ -285,11 +362,21 @@ impl Client<'_> {
 
     fn realm_not_trusted(&self) -> Trouble {
         let realm = match self.host.met() {
-            Some(Some(Use::Bearer(bearer))) => Url::parse(&bearer.realm).map(|url| authority(&url)).unwrap_or_default(),
+            Some(Some(Use::Bearer(bearer))) => {
+                Url::parse(&bearer.realm).map(|url| authority(&url)).unwrap_or_default()
+            }
             _ => "another host".to_owned(),
         };
-        let text = format!("logins for {} would go to {realm}, which is not trusted with them", self.host.registry);
-        Trouble { reason: Reason::RealmNotTrusted, host: self.host.registry.clone(), status: None, text: clean(&text, SHOWN) }
+        let text = format!(
+            "logins for {} would go to {realm}, which is not trusted with them",
+            self.host.registry
+        );
+        Trouble {
+            reason: Reason::RealmNotTrusted,
+            host: self.host.registry.clone(),
+            status: None,
+            text: clean(&text, SHOWN),
+        }
     }
 
     /// What the answer to a manifest request says; asks once more by GET where HEAD cannot tell.
@@ -315,14 +402,23 @@ impl Client<'_> {
             }
             401 | 404 | 429 => self.refused(&response, auth),
             // HEAD has no body: the registry's words and codes are worth one GET.
-            400..=499 if !has_body => self.conclude_get(path, header, auth, digest, Some(response.status)).await,
+            400..=499 if !has_body => {
+                self.conclude_get(path, header, auth, digest, Some(response.status)).await
+            }
             400..=499 => self.refused(&response, auth),
             _ => self.no_registry(&response),
         }
     }
 
     /// One GET of the manifest. `head`: the status HEAD answered, which stays the answer.
-    async fn conclude_get(&self, path: &str, header: Option<HeaderValue>, auth: Auth, digest: Option<&Digest>, head: Option<u16>) -> Reply {
+    async fn conclude_get(
+        &self,
+        path: &str,
+        header: Option<HeaderValue>,
+        auth: Auth,
+        digest: Option<&Digest>,
+        head: Option<u16>,
+    ) -> Reply {
         let request = self.request(Method::GET, path, ACCEPT, self.limits.manifest_bytes, header);
         let mut response = match self.host.send(self.transport, request, self.deadline).await {
             Ok(response) => response,
@@ -330,7 +426,11 @@ impl Client<'_> {
         };
         if let Some(status) = head {
             if response.is_html() {
-                return Reply::Trouble(bad_answer(&response.host, status, "a web page refused, not the registry"));
+                return Reply::Trouble(bad_answer(
+                    &response.host,
+                    status,
+                    "a web page refused, not the registry",
+                ));
             }
             response.status = status;
             return self.refused(&response, auth);
@@ -338,7 +438,9 @@ impl Client<'_> {
         match response.status {
             200 => match self.found(&response, digest, true) {
                 Ok(Some(found)) => Reply::Found(found),
-                Ok(None) => Reply::Trouble(bad_answer(&response.host, 200, "a manifest without content")),
+                Ok(None) => {
+                    Reply::Trouble(bad_answer(&response.host, 200, "a manifest without content"))
+                }
                 Err(trouble) => Reply::Trouble(trouble),
             },
             400..=499 => self.refused(&response, auth),
@@ -348,17 +450,37 @@ impl Client<'_> {
     }
 
     /// Reads a 200: `Ok(None)` when there is no digest and no body to make one from.
-    fn found(&self, response: &Response, wanted: Option<&Digest>, has_body: bool) -> Result<Option<Found>, Trouble> {
+    fn found(
+        &self,
+        response: &Response,
+        wanted: Option<&Digest>,
+        has_body: bool,
+    ) -> Result<Option<Found>, Trouble> {
         let bad = |text: &str| bad_answer(&response.host, 200, text);
-        let media_type = response.header("content-type", self.limits.header_bytes).unwrap_or_default();
+        let media_type =
+            response.header("content-type", self.limits.header_bytes).unwrap_or_default();
         if kind(media_type) == Kind::NoRegistry {
-            let what = if media_type.is_empty() { "a manifest without a type" } else { "a web page instead of a manifest" };
+            let what = if media_type.is_empty() {
+                "a manifest without a type"
+            } else {
+                "a web page instead of a manifest"
+            };
             return Err(bad(what));
         }
-        let length = response.header("content-length", 32).and_then(|length| length.parse::<u64>().ok());
+        let length =
+            response.header("content-length", 32).and_then(|length| length.parse::<u64>().ok());
         if length.is_some_and(|length| length > self.limits.manifest_bytes as u64) {
-            let text = format!("a manifest of {} bytes; runtimes read {}", length.unwrap_or_default(), self.limits.manifest_bytes);
-            return Err(Trouble { reason: Reason::TooLarge, host: response.host.clone(), status: Some(200), text });
+            let text = format!(
+                "a manifest of {} bytes; runtimes read {}",
+                length.unwrap_or_default(),
+                self.limits.manifest_bytes
+            );
+            return Err(Trouble {
+                reason: Reason::TooLarge,
+                host: response.host.clone(),
+                status: Some(200),
+                text,
+            });
         }
         let named = self.named_digest(response)?;
         let digest = if has_body {
@@ -377,7 +499,11 @@ impl Client<'_> {
         if wanted.is_some_and(|wanted| *wanted != digest) {
             return Err(bad("another digest than the one asked for"));
         }
-        Ok(Some(Found { host: response.host.clone(), digest, media_type: crate::text::clean(media_type, 120) }))
+        Ok(Some(Found {
+            host: response.host.clone(),
+            digest,
+            media_type: crate::text::clean(media_type, 120),
+        }))
     }
 
     /// The Docker-Content-Digest header; malformed or contradicting itself, it is no registry's.
@@ -385,9 +511,15 @@ impl Client<'_> {
         let mut named = None;
         for value in response.headers.get_all("docker-content-digest") {
             let digest = value.to_str().ok().and_then(|text| Digest::parse(text.trim()).ok());
-            let digest = digest.ok_or_else(|| bad_answer(&response.host, response.status, "a malformed digest header"))?;
+            let digest = digest.ok_or_else(|| {
+                bad_answer(&response.host, response.status, "a malformed digest header")
+            })?;
             if named.as_ref().is_some_and(|named| *named != digest) {
-                return Err(bad_answer(&response.host, response.status, "two digest headers that differ"));
+                return Err(bad_answer(
+                    &response.host,
+                    response.status,
+                    "two digest headers that differ",
+                ));
             }
             named = Some(digest);
         }
@@ -416,22 +548,42 @@ impl Client<'_> {
             Use::Bearer(bearer) => bearer.error,
             _ => None,
         };
-        Reply::Refused(Refusal { host: response.host.clone(), by: By::Registry, status: response.status, codes, text, auth, challenge_error })
+        Reply::Refused(Refusal {
+            host: response.host.clone(),
+            by: By::Registry,
+            status: response.status,
+            codes,
+            text,
+            auth,
+            challenge_error,
+        })
     }
 
     fn speaks_tls_instead(&self, response: &Response) -> bool {
-        let says_so = || String::from_utf8_lossy(&response.body[..response.body.len().min(4096)]).contains("HTTPS");
+        let says_so = || {
+            String::from_utf8_lossy(&response.body[..response.body.len().min(4096)])
+                .contains("HTTPS")
+        };
         response.status == 400 && self.host.url("").scheme() == "http" && says_so()
     }
 
     fn server_error(&self, response: &Response) -> Trouble {
         let (_, text) = body::error(response, self.limits.error_bytes);
         let text = if text.is_empty() { "an error of its own".to_owned() } else { text };
-        Trouble { reason: Reason::Seen(Cause::RegistryError), host: response.host.clone(), status: Some(response.status), text }
+        Trouble {
+            reason: Reason::Seen(Cause::RegistryError),
+            host: response.host.clone(),
+            status: Some(response.status),
+            text,
+        }
     }
 
     fn no_registry(&self, response: &Response) -> Reply {
-        Reply::Trouble(bad_answer(&response.host, response.status, "a status that no registry gives here"))
+        Reply::Trouble(bad_answer(
+            &response.host,
+            response.status,
+            "a status that no registry gives here",
+        ))
     }
 }
 

@@ -18,9 +18,13 @@ pub(super) const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v2
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Manifest {
     /// An image manifest and its config's descriptor.
-    Image { config: Descriptor },
+    Image {
+        config: Descriptor,
+    },
     /// No image although the media type of one: an artifact.
-    Artifact { config_type: String },
+    Artifact {
+        config_type: String,
+    },
     Index(Vec<Listed>),
 }
 
@@ -74,34 +78,43 @@ struct RawDescriptor {
 
 /// Reads a manifest or index of the kind its media type announced; the error says what is wrong.
 pub(super) fn parse(kind: Kind, body: &[u8], max_entries: usize) -> Result<Manifest, String> {
-    let raw: RawManifest = serde_json::from_slice(body).map_err(|error| format!("the manifest is no usable JSON ({})", category(&error)))?;
+    let raw: RawManifest = serde_json::from_slice(body)
+        .map_err(|error| format!("the manifest is no usable JSON ({})", category(&error)))?;
     if raw.manifests.is_some() && (raw.layers.is_some() || raw.config.is_some()) {
         return Err("the manifest claims to be an image and an index at once".to_owned());
     }
     match kind {
         Kind::Index => {
             let list = raw.manifests.ok_or("the index has no list of manifests")?;
-            let entries: Vec<RawDescriptor> =
-                serde_json::from_str(list.get()).map_err(|error| format!("the index cannot be read ({})", category(&error)))?;
+            let entries: Vec<RawDescriptor> = serde_json::from_str(list.get())
+                .map_err(|error| format!("the index cannot be read ({})", category(&error)))?;
             if entries.len() > max_entries {
-                return Err(format!("the index has {} entries, more than the {max_entries} that are read", entries.len()));
+                return Err(format!(
+                    "the index has {} entries, more than the {max_entries} that are read",
+                    entries.len()
+                ));
             }
             entries.into_iter().map(listed).collect::<Result<_, _>>().map(Manifest::Index)
         }
         _ => {
             let config = raw.config.ok_or("the manifest names no config")?;
             let config_type = config.media_type.clone().unwrap_or_default();
-            if !matches!(config_type.as_str(), IMAGE_CONFIG_MEDIA_TYPE | IMAGE_DOCKER_CONFIG_MEDIA_TYPE | "") {
+            if !matches!(
+                config_type.as_str(),
+                IMAGE_CONFIG_MEDIA_TYPE | IMAGE_DOCKER_CONFIG_MEDIA_TYPE | ""
+            ) {
                 return Ok(Manifest::Artifact { config_type });
             }
-            let digest = Digest::parse(&config.digest).map_err(|_| "the config's digest is malformed".to_owned())?;
+            let digest = Digest::parse(&config.digest)
+                .map_err(|_| "the config's digest is malformed".to_owned())?;
             Ok(Manifest::Image { config: Descriptor { digest } })
         }
     }
 }
 
 fn listed(raw: RawDescriptor) -> Result<Listed, String> {
-    let digest = Digest::parse(&raw.digest).map_err(|_| "a digest in the index is malformed".to_owned())?;
+    let digest =
+        Digest::parse(&raw.digest).map_err(|_| "a digest in the index is malformed".to_owned())?;
     // An entry without a media type cannot be fetched as anything; containerd refuses it.
     let kind = raw.media_type.as_deref().map_or(Kind::Unknown, kind);
     Ok(Listed { digest, kind, platform: raw.platform })
@@ -109,7 +122,8 @@ fn listed(raw: RawDescriptor) -> Result<Listed, String> {
 
 /// The platform that an image config names; missing fields are empty, as in the OCI specification's readers.
 pub(super) fn parse_config(body: &[u8]) -> Result<Platform, String> {
-    serde_json::from_slice(body).map_err(|error| format!("the image config cannot be read ({})", category(&error)))
+    serde_json::from_slice(body)
+        .map_err(|error| format!("the image config cannot be read ({})", category(&error)))
 }
 
 fn category(error: &serde_json::Error) -> &'static str {
@@ -146,15 +160,38 @@ mod tests {
     #[test]
     fn b38_hostile_manifests_are_refused_quickly() {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-        let many = format!("{{\"manifests\":[{}]}}", vec![format!("{{\"digest\":\"{D}\",\"size\":1}}"); 100_000].join(","));
+        let many = format!(
+            "{{\"manifests\":[{}]}}",
+            vec![format!("{{\"digest\":\"{D}\",\"size\":1}}"); 100_000].join(",")
+        );
         let layers = format!("{{\"layers\":[{}]}}", vec!["{}"; 1_000_000].join(","));
         let both = format!("{{\"manifests\":[],\"layers\":[],\"config\":{{\"digest\":\"{D}\"}}}}");
         let started = std::time::Instant::now();
-        for body in ["", "null", "[]", "{}", "NaN", "{\"config\":null}", "{\"config\":{\"digest\":\"x\"}}", &deep, &layers, &both] {
-            assert!(parse(Kind::Manifest, body.as_bytes(), 512).is_err(), "{}", &body[..body.len().min(60)]);
+        for body in [
+            "",
+            "null",
+            "[]",
+            "{}",
+            "NaN",
+            "{\"config\":null}",
+            "{\"config\":{\"digest\":\"x\"}}",
+            &deep,
+            &layers,
+            &both,
+        ] {
+            assert!(
+                parse(Kind::Manifest, body.as_bytes(), 512).is_err(),
+                "{}",
+                &body[..body.len().min(60)]
+            );
         }
-        for body in ["", "null", "{}", "{\"manifests\":null}", "{\"manifests\":[5]}", &many, &both] {
-            assert!(parse(Kind::Index, body.as_bytes(), 512).is_err(), "{}", &body[..body.len().min(60)]);
+        for body in ["", "null", "{}", "{\"manifests\":null}", "{\"manifests\":[5]}", &many, &both]
+        {
+            assert!(
+                parse(Kind::Index, body.as_bytes(), 512).is_err(),
+                "{}",
+                &body[..body.len().min(60)]
+            );
         }
         assert!(started.elapsed().as_millis() < 2000);
     }
@@ -162,7 +199,9 @@ mod tests {
     #[test]
     fn b38_odd_sizes_do_not_matter_since_sizes_are_not_used() {
         for size in ["-1", "9223372036854775808", "1.5", "1e400"] {
-            let body = format!("{{\"config\":{{\"mediaType\":\"{IMAGE_CONFIG_MEDIA_TYPE}\",\"digest\":\"{D}\",\"size\":{size}}},\"layers\":[]}}");
+            let body = format!(
+                "{{\"config\":{{\"mediaType\":\"{IMAGE_CONFIG_MEDIA_TYPE}\",\"digest\":\"{D}\",\"size\":{size}}},\"layers\":[]}}"
+            );
             let parsed = parse(Kind::Manifest, body.as_bytes(), 512);
             assert!(size == "1e400" || parsed.is_ok(), "{size}: {parsed:?}");
         }
@@ -170,8 +209,13 @@ mod tests {
 
     #[test]
     fn an_artifact_is_told_by_its_config_type() {
-        let body = format!("{{\"config\":{{\"mediaType\":\"application/vnd.cncf.helm.config.v1+json\",\"digest\":\"{D}\",\"size\":2}}}}");
-        assert!(matches!(parse(Kind::Manifest, body.as_bytes(), 512), Ok(Manifest::Artifact { .. })));
+        let body = format!(
+            "{{\"config\":{{\"mediaType\":\"application/vnd.cncf.helm.config.v1+json\",\"digest\":\"{D}\",\"size\":2}}}}"
+        );
+        assert!(matches!(
+            parse(Kind::Manifest, body.as_bytes(), 512),
+            Ok(Manifest::Artifact { .. })
+        ));
     }
 
     #[test]

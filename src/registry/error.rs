@@ -41,8 +41,12 @@ fn read(error: &reqwest::Error, scheme: &str) -> (Reason, String) {
     let seen = |cause: Cause, text: &str| (Reason::Seen(cause), text.to_owned());
     if let Some(resolve) = chain.find::<ResolveError>() {
         return match resolve {
-            ResolveError::AddressRefused => (Reason::AddressRefused, "this address is never connected to".to_owned()),
-            ResolveError::NotResolved(text) => (Reason::Seen(Cause::DnsFailure), format!("the name was not resolved: {text}")),
+            ResolveError::AddressRefused => {
+                (Reason::AddressRefused, "this address is never connected to".to_owned())
+            }
+            ResolveError::NotResolved(text) => {
+                (Reason::Seen(Cause::DnsFailure), format!("the name was not resolved: {text}"))
+            }
         };
     }
     if let Some(tls) = chain.find::<TlsError>() {
@@ -62,7 +66,10 @@ fn read(error: &reqwest::Error, scheme: &str) -> (Reason, String) {
         }
         if hyper.is_parse() {
             return if scheme == "http" {
-                seen(Cause::SchemeMismatch, "the answer to plain http is no HTTP; does the port speak TLS?")
+                seen(
+                    Cause::SchemeMismatch,
+                    "the answer to plain http is no HTTP; does the port speak TLS?",
+                )
             } else {
                 seen(Cause::BadAnswer, "the answer is no HTTP")
             };
@@ -81,12 +88,18 @@ fn read_io(kind: io::ErrorKind, connecting: bool) -> (Reason, String) {
     let (cause, text) = match kind {
         io::ErrorKind::ConnectionRefused => (Cause::ConnectionRefused, "connection refused"),
         io::ErrorKind::TimedOut => (Cause::Timeout, "no connection in time"),
-        io::ErrorKind::UnexpectedEof if connecting => (Cause::TlsHandshake, "the connection was closed during the TLS handshake"),
-        io::ErrorKind::UnexpectedEof => (Cause::BadAnswer, "the body ended before its announced length"),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
-            (Cause::Unreachable, "the connection was reset")
+        io::ErrorKind::UnexpectedEof if connecting => {
+            (Cause::TlsHandshake, "the connection was closed during the TLS handshake")
         }
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => (Cause::Unreachable, "no route to the host"),
+        io::ErrorKind::UnexpectedEof => {
+            (Cause::BadAnswer, "the body ended before its announced length")
+        }
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => (Cause::Unreachable, "the connection was reset"),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            (Cause::Unreachable, "no route to the host")
+        }
         _ => (Cause::Unreachable, "the connection failed"),
     };
     (Reason::Seen(cause), text.to_owned())
@@ -107,11 +120,15 @@ fn read_tls(error: &TlsError) -> (Reason, String) {
         TlsError::InvalidCertificate(C::UnknownIssuer) => {
             (Cause::TlsUntrusted, "the certificate is signed by an unknown authority".to_owned())
         }
-        TlsError::InvalidCertificate(other) => (Cause::TlsUntrusted, format!("the certificate is not accepted: {other:?}")),
+        TlsError::InvalidCertificate(other) => {
+            (Cause::TlsUntrusted, format!("the certificate is not accepted: {other:?}"))
+        }
         TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => {
             (Cause::SchemeMismatch, "the port does not speak TLS".to_owned())
         }
-        TlsError::AlertReceived(alert) => (Cause::TlsHandshake, format!("the registry ended the TLS handshake: {alert:?}")),
+        TlsError::AlertReceived(alert) => {
+            (Cause::TlsHandshake, format!("the registry ended the TLS handshake: {alert:?}"))
+        }
         other => (Cause::TlsHandshake, format!("the TLS handshake failed: {other}")),
     };
     (Reason::Seen(cause), crate::text::clean(&text, crate::text::SHOWN))

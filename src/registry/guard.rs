@@ -33,12 +33,15 @@ impl Guard {
         if is_never_connected(address) {
             return false;
         }
-        let allowed = |rule: &AllowedAddress| rule.net.contains(&address) && rule.port.is_none_or(|p| p == port);
+        let allowed = |rule: &AllowedAddress| {
+            rule.net.contains(&address) && rule.port.is_none_or(|p| p == port)
+        };
         if self.allow.iter().any(allowed) {
             return true;
         }
         let inside = address.is_loopback();
-        !(inside && self.door == Door::Cluster) && !(self.public_only && (inside || is_private(address)))
+        !(inside && self.door == Door::Cluster)
+            && !(self.public_only && (inside || is_private(address)))
     }
 
     /// Judges a URL whose host is an address; a name is judged when it is resolved.
@@ -72,12 +75,23 @@ fn unwrap_embedded(address: IpAddr) -> IpAddr {
 fn is_never_connected(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
-            let metadata = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
-            v4.octets()[0] == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast() || metadata.contains(&v4)
+            let metadata = [
+                Ipv4Addr::new(100, 100, 100, 200),
+                Ipv4Addr::new(168, 63, 129, 16),
+                Ipv4Addr::new(192, 0, 0, 192),
+            ];
+            v4.octets()[0] == 0
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+                || metadata.contains(&v4)
         }
         IpAddr::V6(v6) => {
             const EC2_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-            v6.is_unspecified() || v6.is_multicast() || v6.is_unicast_link_local() || v6 == EC2_METADATA
+            v6.is_unspecified()
+                || v6.is_multicast()
+                || v6.is_unicast_link_local()
+                || v6 == EC2_METADATA
         }
     }
 }
@@ -99,14 +113,20 @@ const PINNED_REALMS: &[(&str, &str)] = &[
 
 /// Whether the login of a registry may be sent to its token realm: the same host name (any port;
 /// https unless the registry itself is plain http), a pinned pair, or a realm that the settings trust.
-pub fn realm_may_see_secret(registry: &str, registry_url: &Url, realm: &Url, trusted: &[String]) -> bool {
+pub fn realm_may_see_secret(
+    registry: &str,
+    registry_url: &Url,
+    realm: &Url,
+    trusted: &[String],
+) -> bool {
     if !realm.username().is_empty() || realm.password().is_some() {
         return false;
     }
     if trusted.iter().any(|prefix| is_below(realm, prefix)) {
         return true;
     }
-    let encrypted = realm.scheme() == "https" || (realm.scheme() == "http" && registry_url.scheme() == "http");
+    let encrypted =
+        realm.scheme() == "https" || (realm.scheme() == "http" && registry_url.scheme() == "http");
     if !encrypted {
         return false;
     }
@@ -122,7 +142,8 @@ fn is_below(realm: &Url, prefix: &str) -> bool {
     let Ok(prefix) = Url::parse(prefix) else { return false };
     let path = prefix.path().trim_end_matches('/');
     let rest = realm.path().strip_prefix(path);
-    realm.origin() == prefix.origin() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    realm.origin() == prefix.origin()
+        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -137,9 +158,17 @@ mod tests {
     fn b18_metadata_and_link_local_are_refused_in_every_spelling() {
         let guard = Guard::default();
         for text in [
-            "http://169.254.169.254/", "http://[::ffff:169.254.169.254]/", "http://[64:ff9b::a9fe:a9fe]/",
-            "http://[fe80::1]/", "http://0.0.0.0/", "http://[::]/", "http://224.0.0.1/", "http://2852039166/",
-            "http://0xa9.0xfe.0xa9.0xfe/", "http://[2002:a9fe:a9fe::]/", "http://[fd00:ec2::254]/",
+            "http://169.254.169.254/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[64:ff9b::a9fe:a9fe]/",
+            "http://[fe80::1]/",
+            "http://0.0.0.0/",
+            "http://[::]/",
+            "http://224.0.0.1/",
+            "http://2852039166/",
+            "http://0xa9.0xfe.0xa9.0xfe/",
+            "http://[2002:a9fe:a9fe::]/",
+            "http://[fd00:ec2::254]/",
         ] {
             assert!(!guard.allows_literal(&url(text)), "{text}");
         }
@@ -148,7 +177,13 @@ mod tests {
     #[test]
     fn b18_loopback_spellings_are_the_command_lines_and_never_the_clusters() {
         let cluster = Guard { door: Door::Cluster, ..Guard::default() };
-        for text in ["http://0177.0.0.1/", "http://2130706433/", "http://0x7f.1/", "http://[::1]/", "http://127.0.0.1./"] {
+        for text in [
+            "http://0177.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://[::1]/",
+            "http://127.0.0.1./",
+        ] {
             assert!(Guard::default().allows_literal(&url(text)), "{text}");
             assert!(!cluster.allows_literal(&url(text)), "{text}");
         }
@@ -172,7 +207,8 @@ mod tests {
     #[test]
     fn t04_a_secret_goes_to_the_same_host_a_pinned_pair_or_a_trusted_realm_only() {
         let https = url("https://registry.example:5000/v2/");
-        let may = |realm: &str| realm_may_see_secret("registry.example:5000", &https, &url(realm), &[]);
+        let may =
+            |realm: &str| realm_may_see_secret("registry.example:5000", &https, &url(realm), &[]);
         assert!(may("https://registry.example/token"));
         assert!(may("https://registry.example:5001/token"));
         assert!(!may("http://registry.example/token"));
@@ -181,7 +217,12 @@ mod tests {
         assert!(!may("https://user:pw@registry.example/token"));
         let hub = url("https://registry-1.docker.io/v2/");
         assert!(realm_may_see_secret("docker.io", &hub, &url("https://auth.docker.io/token"), &[]));
-        assert!(!realm_may_see_secret("docker.io", &hub, &url("https://auth.docker.io:8443/token"), &[]));
+        assert!(!realm_may_see_secret(
+            "docker.io",
+            &hub,
+            &url("https://auth.docker.io:8443/token"),
+            &[]
+        ));
         assert!(!realm_may_see_secret("other.io", &hub, &url("https://auth.docker.io/token"), &[]));
     }
 

@@ -39,7 +39,12 @@ pub(super) struct Host {
 
 impl Host {
     /// `endpoint` is the host that is contacted for `registry`, for example `registry-1.docker.io`.
-    pub fn new(registry: &str, endpoint: &str, settings: HostSettings, limits: &Limits) -> Option<Self> {
+    pub fn new(
+        registry: &str,
+        endpoint: &str,
+        settings: HostSettings,
+        limits: &Limits,
+    ) -> Option<Self> {
         let mut base = Url::parse(&format!("https://{endpoint}/")).ok()?;
         let mut known_scheme = Some("https");
         let mut trust = match &settings.ca {
@@ -90,7 +95,12 @@ impl Host {
     }
 
     /// Sends a request to the host itself. A host that was just seen to be out of reach is not tried.
-    pub async fn send(&self, transport: &Transport, mut request: Request, deadline: Instant) -> Result<Response, Trouble> {
+    pub async fn send(
+        &self,
+        transport: &Transport,
+        mut request: Request,
+        deadline: Instant,
+    ) -> Result<Response, Trouble> {
         if let Some((seen, trouble)) = &*lock(&self.unreachable)
             && seen.elapsed() < UNREACHABLE
         {
@@ -116,7 +126,12 @@ impl Host {
     }
 
     /// https first, then plain http where the port does not speak TLS.
-    async fn probe(&self, transport: &Transport, mut request: Request, deadline: Instant) -> Result<Response, Trouble> {
+    async fn probe(
+        &self,
+        transport: &Transport,
+        mut request: Request,
+        deadline: Instant,
+    ) -> Result<Response, Trouble> {
         let sent = transport.send(&request, &self.trust, &self.permits, deadline).await;
         let speaks_http = sent.as_ref().is_err_and(may_speak_http);
         if !speaks_http {
@@ -159,7 +174,16 @@ fn is_out_of_reach(trouble: &Trouble) -> bool {
         Reason::AddressRefused => true,
         Reason::Seen(cause) => {
             trouble.status.is_none()
-                && matches!(cause, DnsFailure | ConnectionRefused | TlsUntrusted | TlsExpired | TlsHandshake | SchemeMismatch | ProxyFailure)
+                && matches!(
+                    cause,
+                    DnsFailure
+                        | ConnectionRefused
+                        | TlsUntrusted
+                        | TlsExpired
+                        | TlsHandshake
+                        | SchemeMismatch
+                        | ProxyFailure
+                )
         }
         _ => false,
     }
@@ -168,7 +192,8 @@ fn is_out_of_reach(trouble: &Trouble) -> bool {
 /// containerd falls back after a TLS error whose bytes begin `HTTP/`, or a handshake that never ends;
 /// never after a refusal.
 fn may_speak_http(trouble: &Trouble) -> bool {
-    let handshake_timeout = trouble.reason == Reason::Seen(Cause::Timeout) && trouble.status.is_none();
+    let handshake_timeout =
+        trouble.reason == Reason::Seen(Cause::Timeout) && trouble.status.is_none();
     trouble.reason == Reason::Seen(Cause::SchemeMismatch) || handshake_timeout
 }
 

@@ -22,7 +22,8 @@ impl Identities {
 
     /// Equal credentials have equal identities, and nothing else does.
     pub fn of(&self, credential: &Credential) -> Identity {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         mac.update(&(credential.user_bytes().len() as u64).to_le_bytes());
         mac.update(credential.user_bytes());
         mac.update(credential.password_bytes());

@@ -26,7 +26,8 @@ use crate::credential::Credential;
 /// The value of a Basic Authorization header, marked as a secret.
 fn basic(login: &Credential) -> HeaderValue {
     let joined = [login.user_bytes(), b":", login.password_bytes()].concat();
-    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(joined))).expect("base64 fits a header");
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(joined)))
+        .expect("base64 fits a header");
     value.set_sensitive(true);
     value
 }

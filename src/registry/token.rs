@@ -86,8 +86,15 @@ impl Tokens {
     }
 
     /// The token for `key`, and whether it was fetched just now.
-    pub async fn get(&self, key: &TokenKey, realm: &Url, login: Option<&Credential>, reach: &Reach<'_>) -> (Result<Token, TokenFailure>, bool) {
-        let entry = self.cache.entry_by_ref(key).or_insert_with(self.fetch(key, realm, login, reach)).await;
+    pub async fn get(
+        &self,
+        key: &TokenKey,
+        realm: &Url,
+        login: Option<&Credential>,
+        reach: &Reach<'_>,
+    ) -> (Result<Token, TokenFailure>, bool) {
+        let entry =
+            self.cache.entry_by_ref(key).or_insert_with(self.fetch(key, realm, login, reach)).await;
         let fresh = entry.is_fresh();
         (entry.into_value().0, fresh)
     }
@@ -97,35 +104,80 @@ impl Tokens {
         self.cache.invalidate(key).await;
     }
 
-    async fn fetch(&self, key: &TokenKey, realm: &Url, login: Option<&Credential>, reach: &Reach<'_>) -> Issue {
+    async fn fetch(
+        &self,
+        key: &TokenKey,
+        realm: &Url,
+        login: Option<&Credential>,
+        reach: &Reach<'_>,
+    ) -> Issue {
         let issued = match login {
             Some(login) => self.fetch_with(key, realm, login, reach).await,
-            None => read(reach.transport.send(&get(realm, key, None, reach.cap), reach.trust, reach.permits, reach.deadline).await, false, reach),
+            None => read(
+                reach
+                    .transport
+                    .send(
+                        &get(realm, key, None, reach.cap),
+                        reach.trust,
+                        reach.permits,
+                        reach.deadline,
+                    )
+                    .await,
+                false,
+                reach,
+            ),
         };
         match issued {
             Ok((token, lifetime)) => (Ok(token), lifetime),
             Err(failure) => {
-                let kept = if matches!(failure, TokenFailure::Refused(_)) { REFUSED } else { FAILED };
+                let kept =
+                    if matches!(failure, TokenFailure::Refused(_)) { REFUSED } else { FAILED };
                 (Err(failure), kept)
             }
         }
     }
 
     /// POST first; 400, 401 and 404 (405 with a user) are tried again by GET with Basic, 403 is final.
-    async fn fetch_with(&self, key: &TokenKey, realm: &Url, login: &Credential, reach: &Reach<'_>) -> Result<(Token, Duration), TokenFailure> {
-        let by_get = self.get_only.lock().unwrap_or_else(PoisonError::into_inner).contains(realm.as_str());
+    async fn fetch_with(
+        &self,
+        key: &TokenKey,
+        realm: &Url,
+        login: &Credential,
+        reach: &Reach<'_>,
+    ) -> Result<(Token, Duration), TokenFailure> {
+        let by_get =
+            self.get_only.lock().unwrap_or_else(PoisonError::into_inner).contains(realm.as_str());
         if !by_get {
-            let sent = reach.transport.send(&post(realm, key, login, reach.cap), reach.trust, reach.permits, reach.deadline).await;
+            let sent = reach
+                .transport
+                .send(
+                    &post(realm, key, login, reach.cap),
+                    reach.trust,
+                    reach.permits,
+                    reach.deadline,
+                )
+                .await;
             match &sent {
                 Ok(response) if matches!(response.status, 400 | 401) => {}
                 Ok(response) if matches!(response.status, 404 | 405) => {
-                    self.get_only.lock().unwrap_or_else(PoisonError::into_inner).insert(realm.to_string());
+                    self.get_only
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(realm.to_string());
                 }
                 _ => return read(sent, true, reach),
             }
         }
         let authorization = Some(basic(login));
-        let sent = reach.transport.send(&get(realm, key, authorization, reach.cap), reach.trust, reach.permits, reach.deadline).await;
+        let sent = reach
+            .transport
+            .send(
+                &get(realm, key, authorization, reach.cap),
+                reach.trust,
+                reach.permits,
+                reach.deadline,
+            )
+            .await;
         read(sent, true, reach)
     }
 }
@@ -141,14 +193,29 @@ fn get(realm: &Url, key: &TokenKey, authorization: Option<HeaderValue>, cap: usi
             query.append_pair("service", &key.service);
         }
     }
-    Request { method: Method::GET, url, accept: "application/json", authorization, form: None, cap, follow_redirects: false }
+    Request {
+        method: Method::GET,
+        url,
+        accept: "application/json",
+        authorization,
+        form: None,
+        cap,
+        follow_redirects: false,
+    }
 }
 
 fn post(realm: &Url, key: &TokenKey, login: &Credential, cap: usize) -> Request {
     let encode = |bytes: &[u8]| url::form_urlencoded::byte_serialize(bytes).collect::<String>();
-    let mut form = format!("client_id=containerd-client&scope={}&service={}", encode(key.scopes.join(" ").as_bytes()), encode(key.service.as_bytes()));
+    let mut form = format!(
+        "client_id=containerd-client&scope={}&service={}",
+        encode(key.scopes.join(" ").as_bytes()),
+        encode(key.service.as_bytes())
+    );
     if login.user_bytes().is_empty() {
-        form.push_str(&format!("&grant_type=refresh_token&refresh_token={}", encode(login.password_bytes())));
+        form.push_str(&format!(
+            "&grant_type=refresh_token&refresh_token={}",
+            encode(login.password_bytes())
+        ));
     } else {
         form.push_str(&format!(
             "&grant_type=password&username={}&password={}",
@@ -157,10 +224,22 @@ fn post(realm: &Url, key: &TokenKey, login: &Credential, cap: usize) -> Request 
         ));
     }
     let url = realm.clone();
-    Request { method: Method::POST, url, accept: "application/json", authorization: None, form: Some(form), cap, follow_redirects: false }
+    Request {
+        method: Method::POST,
+        url,
+        accept: "application/json",
+        authorization: None,
+        form: Some(form),
+        cap,
+        follow_redirects: false,
+    }
 }
 
-fn read(sent: Result<Response, Trouble>, with_login: bool, reach: &Reach<'_>) -> Result<(Token, Duration), TokenFailure> {
+fn read(
+    sent: Result<Response, Trouble>,
+    with_login: bool,
+    reach: &Reach<'_>,
+) -> Result<(Token, Duration), TokenFailure> {
     let response = sent.map_err(TokenFailure::Trouble)?;
     let trouble = |cause: Cause, text: &str| {
         TokenFailure::Trouble(Trouble {
@@ -171,15 +250,27 @@ fn read(sent: Result<Response, Trouble>, with_login: bool, reach: &Reach<'_>) ->
         })
     };
     match response.status {
-        200 => token(&response).map_err(|text| TokenFailure::Trouble(bad_answer(&response.host, 200, text))),
+        200 => token(&response)
+            .map_err(|text| TokenFailure::Trouble(bad_answer(&response.host, 200, text))),
         429 => Err(trouble(Cause::RateLimited, &body::rate_limit_text(&response))),
         500..=599 => Err(trouble(Cause::RegistryError, "an error of its own")),
-        400..=499 if response.is_html() => Err(trouble(Cause::BadAnswer, "a web page instead of an answer")),
+        400..=499 if response.is_html() => {
+            Err(trouble(Cause::BadAnswer, "a web page instead of an answer"))
+        }
         400..=499 => {
             let (codes, text) = body::error(&response, reach.error_cap);
-            let auth = if with_login { Auth::LoginTokenRefused } else { Auth::AnonymousTokenRefused };
+            let auth =
+                if with_login { Auth::LoginTokenRefused } else { Auth::AnonymousTokenRefused };
             let host = response.host.clone();
-            Err(TokenFailure::Refused(Refusal { host, by: By::TokenService, status: response.status, codes, text, auth, challenge_error: None }))
+            Err(TokenFailure::Refused(Refusal {
+                host,
+                by: By::TokenService,
+                status: response.status,
+                codes,
+                text,
+                auth,
+                challenge_error: None,
+            }))
         }
         _ => Err(trouble(Cause::BadAnswer, "an answer that is no token")),
     }
@@ -187,20 +278,26 @@ fn read(sent: Result<Response, Trouble>, with_login: bool, reach: &Reach<'_>) ->
 
 /// `access_token`, else `token`; only what fits a header as it is.
 fn token(response: &Response) -> Result<(Token, Duration), &'static str> {
-    let parsed: Value = serde_json::from_slice(&response.body).map_err(|_| "the token service answered 200 with no JSON")?;
-    let named = |name: &str| parsed.get(name).and_then(Value::as_str).filter(|token| !token.is_empty());
-    let token = named("access_token").or_else(|| named("token")).ok_or("the token service answered 200 without a token")?;
+    let parsed: Value = serde_json::from_slice(&response.body)
+        .map_err(|_| "the token service answered 200 with no JSON")?;
+    let named =
+        |name: &str| parsed.get(name).and_then(Value::as_str).filter(|token| !token.is_empty());
+    let token = named("access_token")
+        .or_else(|| named("token"))
+        .ok_or("the token service answered 200 without a token")?;
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("the token service answered with a token that fits no header");
     }
-    let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| "the token service answered with a token that fits no header")?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+        .map_err(|_| "the token service answered with a token that fits no header")?;
     value.set_sensitive(true);
     Ok((Token(value), lifetime(parsed.get("expires_in"))))
 }
 
 /// Seconds until a token ends: what the answer says, a little less, between one second and an hour.
 fn lifetime(expires_in: Option<&Value>) -> Duration {
-    let seconds = expires_in.and_then(Value::as_f64).filter(|seconds| seconds.is_finite() && *seconds > 0.0);
+    let seconds =
+        expires_in.and_then(Value::as_f64).filter(|seconds| seconds.is_finite() && *seconds > 0.0);
     let Some(seconds) = seconds else { return UNNAMED };
     let whole = Duration::from_secs_f64(seconds.min(LONGEST.as_secs_f64()));
     let margin = (whole / 10).min(Duration::from_secs(10));
@@ -210,7 +307,8 @@ fn lifetime(expires_in: Option<&Value>) -> Duration {
 /// The scopes of a challenge with our own, sorted and without duplicates, as containerd sends them.
 pub(super) fn scopes(challenge: &[String], repository: &str) -> Vec<String> {
     let own = format!("repository:{repository}:pull");
-    let set: BTreeSet<String> = challenge.iter().filter(|scope| !scope.is_empty()).cloned().chain([own]).collect();
+    let set: BTreeSet<String> =
+        challenge.iter().filter(|scope| !scope.is_empty()).cloned().chain([own]).collect();
     set.into_iter().collect()
 }
 
@@ -225,7 +323,16 @@ mod tests {
 
     #[test]
     fn b41_tokens_that_fit_no_header_are_refused() {
-        for bad in [r#"{"token":"a\nb"}"#, r#"{"token":"a\r\nX: y"}"#, r#"{"token":""}"#, r#"{"token":5}"#, "<html>", "", "[]", r#"{"token":"a b"}"#] {
+        for bad in [
+            r#"{"token":"a\nb"}"#,
+            r#"{"token":"a\r\nX: y"}"#,
+            r#"{"token":""}"#,
+            r#"{"token":5}"#,
+            "<html>",
+            "",
+            "[]",
+            r#"{"token":"a b"}"#,
+        ] {
             assert!(token(&response(bad)).is_err(), "{bad}");
         }
     }
@@ -240,7 +347,10 @@ mod tests {
     #[test]
     fn b41_lifetimes_are_bounded() {
         let of = |value: serde_json::Value| lifetime(Some(&value)).as_secs();
-        assert_eq!((of(json!(-5)), of(json!("soon")), of(json!(1)), of(json!(1e18)), of(json!(300))), (60, 60, 1, 3590, 290));
+        assert_eq!(
+            (of(json!(-5)), of(json!("soon")), of(json!(1)), of(json!(1e18)), of(json!(300))),
+            (60, 60, 1, 3590, 290)
+        );
         assert_eq!(lifetime(None), UNNAMED);
     }
 }

@@ -63,7 +63,8 @@ impl Response {
     }
 
     pub fn is_html(&self) -> bool {
-        let of = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"text/html");
+        let of =
+            |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"text/html");
         self.headers.get(header::CONTENT_TYPE).is_some_and(of)
     }
 }
@@ -80,7 +81,13 @@ pub(super) struct Transport {
 impl Transport {
     pub fn new(guard: Guard, limits: Limits) -> Self {
         let in_flight = Semaphore::new(limits.in_flight);
-        Self { guard: Arc::new(guard), limits, clients: Mutex::default(), in_flight, requests: AtomicU64::new(0) }
+        Self {
+            guard: Arc::new(guard),
+            limits,
+            clients: Mutex::default(),
+            in_flight,
+            requests: AtomicU64::new(0),
+        }
     }
 
     /// HTTP requests that reached a server, redirects and token requests included.
@@ -89,7 +96,13 @@ impl Transport {
     }
 
     /// Sends one request, follows its redirects, reads its body; one retry where the connection failed.
-    pub async fn send(&self, request: &Request, trust: &Trust, permits: &Semaphore, deadline: Instant) -> Result<Response, Trouble> {
+    pub async fn send(
+        &self,
+        request: &Request,
+        trust: &Trust,
+        permits: &Semaphore,
+        deadline: Instant,
+    ) -> Result<Response, Trouble> {
         let work = async {
             // The host's own permit first, so that a slow host queues on itself and not on the others.
             let _host = permits.acquire().await;
@@ -142,7 +155,13 @@ impl Transport {
         })
     }
 
-    async fn exchange(&self, request: &Request, url: &Url, authorization: Option<&HeaderValue>, trust: &Trust) -> Result<reqwest::Response, Trouble> {
+    async fn exchange(
+        &self,
+        request: &Request,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+        trust: &Trust,
+    ) -> Result<reqwest::Response, Trouble> {
         let client = self.client(trust).map_err(|text| Trouble {
             reason: Reason::Seen(Cause::TlsUntrusted),
             host: authority(url),
@@ -157,10 +176,13 @@ impl Transport {
             builder = builder.header(header::AUTHORIZATION, value);
         }
         if let Some(form) = &request.form {
-            builder = builder.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+            builder = builder
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form.clone());
         }
         let host = authority(url);
-        let sent = tokio::time::timeout(self.limits.connect + self.limits.headers, builder.send()).await;
+        let sent =
+            tokio::time::timeout(self.limits.connect + self.limits.headers, builder.send()).await;
         let answer = sent.map_err(|_| timeout(&host, "no answer in time"))?;
         if !answer.as_ref().is_err_and(reqwest::Error::is_connect) {
             self.requests.fetch_add(1, Ordering::Relaxed);
@@ -168,16 +190,29 @@ impl Transport {
         answer.map_err(|error| classify(&error, &host, url.scheme()))
     }
 
-    async fn read(&self, mut response: reqwest::Response, request: &Request, url: &Url) -> Result<Response, Trouble> {
+    async fn read(
+        &self,
+        mut response: reqwest::Response,
+        request: &Request,
+        url: &Url,
+    ) -> Result<Response, Trouble> {
         let host = authority(url);
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         if request.method != Method::HEAD {
-            let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+            let encoded = headers
+                .get(header::CONTENT_ENCODING)
+                .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
             if encoded {
-                return Err(bad_answer(&host, status.as_u16(), "a compressed body, which was not asked for"));
+                return Err(bad_answer(
+                    &host,
+                    status.as_u16(),
+                    "a compressed body, which was not asked for",
+                ));
             }
-            if status.is_success() && response.content_length().is_some_and(|length| length > request.cap as u64) {
+            if status.is_success()
+                && response.content_length().is_some_and(|length| length > request.cap as u64)
+            {
                 return Err(too_large(&host, status.as_u16(), request.cap));
             }
             loop {
@@ -229,9 +264,13 @@ impl Transport {
                     .map_err(|_| format!("{} holds no usable certificate", ca.file.display()))?;
                 builder = builder.tls_certs_merge(roots);
             }
-            Trust::UnverifiedLoopback => builder = builder.tls_danger_accept_invalid_certs(true).no_proxy(),
+            Trust::UnverifiedLoopback => {
+                builder = builder.tls_danger_accept_invalid_certs(true).no_proxy()
+            }
         }
-        builder.build().map_err(|_| "no certificate authorities were found on this system".to_owned())
+        builder
+            .build()
+            .map_err(|_| "no certificate authorities were found on this system".to_owned())
     }
 }
 
@@ -247,7 +286,8 @@ impl Resolve for GuardedResolver {
         let guard = self.0.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found = found.map_err(|error| Box::new(ResolveError::NotResolved(dns_text(&error))))?;
+            let found =
+                found.map_err(|error| Box::new(ResolveError::NotResolved(dns_text(&error))))?;
             let allowed: Vec<SocketAddr> =
                 found.filter(|address| guard.allows(address.ip(), 0)).take(MAX_ADDRESSES).collect();
             if allowed.is_empty() {
@@ -286,7 +326,9 @@ fn redirect_target(response: &reqwest::Response, from: &Url, cap: usize) -> Resu
     let Some(location) = location.and_then(|value| value.to_str().ok()) else {
         return Err(bad_answer(&host, status, "a redirect without a usable target"));
     };
-    let next = from.join(location).map_err(|_| bad_answer(&host, status, "a redirect to an unusable address"))?;
+    let next = from
+        .join(location)
+        .map_err(|_| bad_answer(&host, status, "a redirect to an unusable address"))?;
     if !matches!(next.scheme(), "http" | "https") || next.host().is_none() {
         return Err(bad_answer(&host, status, "a redirect that leaves http"));
     }
@@ -311,17 +353,37 @@ pub(super) fn jitter(around: Duration) -> Duration {
 }
 
 pub(super) fn bad_answer(host: &str, status: u16, text: &str) -> Trouble {
-    Trouble { reason: Reason::Seen(Cause::BadAnswer), host: host.to_owned(), status: Some(status), text: text.to_owned() }
+    Trouble {
+        reason: Reason::Seen(Cause::BadAnswer),
+        host: host.to_owned(),
+        status: Some(status),
+        text: text.to_owned(),
+    }
 }
 
 fn too_large(host: &str, status: u16, cap: usize) -> Trouble {
-    Trouble { reason: Reason::TooLarge, host: host.to_owned(), status: Some(status), text: format!("an answer of more than {cap} bytes") }
+    Trouble {
+        reason: Reason::TooLarge,
+        host: host.to_owned(),
+        status: Some(status),
+        text: format!("an answer of more than {cap} bytes"),
+    }
 }
 
 fn timeout(host: &str, text: &str) -> Trouble {
-    Trouble { reason: Reason::Seen(Cause::Timeout), host: host.to_owned(), status: None, text: text.to_owned() }
+    Trouble {
+        reason: Reason::Seen(Cause::Timeout),
+        host: host.to_owned(),
+        status: None,
+        text: text.to_owned(),
+    }
 }
 
 fn refused_address(host: &str) -> Trouble {
-    Trouble { reason: Reason::AddressRefused, host: host.to_owned(), status: None, text: "this address is never connected to".to_owned() }
+    Trouble {
+        reason: Reason::AddressRefused,
+        host: host.to_owned(),
+        status: None,
+        text: "this address is never connected to".to_owned(),
+    }
 }

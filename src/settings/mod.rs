@@ -49,8 +49,9 @@ impl Settings {
         };
         let mut settings = Settings { registries, ..Settings::default() };
         if let Some((file, text)) = own_login(paths)? {
-            let login = DockerConfig::own(file.as_str(), text.as_bytes())
-                .map_err(|error| Error::Invalid { file: file.into(), reason: error.reason.to_string() })?;
+            let login = DockerConfig::own(file.as_str(), text.as_bytes()).map_err(|error| {
+                Error::Invalid { file: file.into(), reason: error.reason.to_string() }
+            })?;
             settings.notes.extend(login.notes().iter().map(ToString::to_string));
             settings.own_login = Some(login);
         }
@@ -71,13 +72,14 @@ fn config_folder() -> Option<PathBuf> {
 fn own_login(paths: &Paths) -> Result<Option<(String, String)>, Error> {
     let named = paths.authfile.clone().or_else(|| variable("REGISTRY_AUTH_FILE"));
     if let Some(file) = named {
-        return read(&file, docker_config::MAX_FILE).map(|text| Some((file.display().to_string(), text)));
+        return read(&file, docker_config::MAX_FILE)
+            .map(|text| Some((file.display().to_string(), text)));
     }
-    let folder = variable("DOCKER_CONFIG").or_else(|| variable("HOME").map(|home| home.join(".docker")));
+    let folder =
+        variable("DOCKER_CONFIG").or_else(|| variable("HOME").map(|home| home.join(".docker")));
     match folder.map(|folder| folder.join("config.json")) {
-        Some(file) if file.is_file() => {
-            read(&file, docker_config::MAX_FILE).map(|text| Some((file.display().to_string(), text)))
-        }
+        Some(file) if file.is_file() => read(&file, docker_config::MAX_FILE)
+            .map(|text| Some((file.display().to_string(), text))),
         _ => Ok(None),
     }
 }
@@ -90,7 +92,10 @@ pub fn read(file: &Path, cap: usize) -> Result<String, Error> {
     let opened = std::fs::File::open(file).map_err(failed)?;
     opened.take(cap as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > cap {
-        return Err(Error::Invalid { file: file.to_owned(), reason: format!("larger than {cap} bytes") });
+        return Err(Error::Invalid {
+            file: file.to_owned(),
+            reason: format!("larger than {cap} bytes"),
+        });
     }
     String::from_utf8(bytes)
         .map_err(|_| Error::Invalid { file: file.to_owned(), reason: "not UTF-8".to_owned() })

@@ -138,7 +138,10 @@ impl Registries {
         let allow_addresses = parsed
             .allow_addresses
             .iter()
-            .map(|text| allowed_address(text).ok_or_else(|| invalid(format!("allow_addresses: {text:?} is no address"))))
+            .map(|text| {
+                allowed_address(text)
+                    .ok_or_else(|| invalid(format!("allow_addresses: {text:?} is no address")))
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self { hosts, allow_addresses, public_only: parsed.public_only, local: parsed.local })
     }
@@ -167,12 +170,20 @@ impl HostSettings {
 /// log in by a credential plugin or a global pull secret.
 fn default_node_credentials(registry: &str) -> NodeCredentials {
     let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host).to_ascii_lowercase();
-    let is_ecr = host.contains(".dkr.ecr") && (host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"));
-    let is_google = host == "gcr.io" || host.ends_with(".gcr.io") || host.ends_with("-docker.pkg.dev");
-    let is_azure = host.ends_with(".azurecr.io") || host.ends_with(".azurecr.cn") || host.ends_with(".azurecr.us");
+    let is_ecr = host.contains(".dkr.ecr")
+        && (host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"));
+    let is_google =
+        host == "gcr.io" || host.ends_with(".gcr.io") || host.ends_with("-docker.pkg.dev");
+    let is_azure = host.ends_with(".azurecr.io")
+        || host.ends_with(".azurecr.cn")
+        || host.ends_with(".azurecr.us");
     let is_openshift = host.starts_with("image-registry.openshift-image-registry.svc")
         || host.starts_with("default-route-openshift-image-registry.");
-    if is_ecr || is_google || is_azure || is_openshift { NodeCredentials::Unknown } else { NodeCredentials::None }
+    if is_ecr || is_google || is_azure || is_openshift {
+        NodeCredentials::Unknown
+    } else {
+        NodeCredentials::None
+    }
 }
 
 enum HostError {
@@ -181,10 +192,20 @@ enum HostError {
 }
 
 fn check_host(host: &str, settings: FileHost, folder: &Path) -> Result<HostSettings, HostError> {
-    let FileHost { ca, plain_http, token_realms, node_credentials, ask, requests_in_flight, mirrors } = settings;
+    let FileHost {
+        ca,
+        plain_http,
+        token_realms,
+        node_credentials,
+        ask,
+        requests_in_flight,
+        mirrors,
+    } = settings;
     let invalid = |reason: &str| Err(HostError::Invalid(reason.to_owned()));
     if host.is_empty() || host.contains('/') {
-        return invalid("the name is a host as images write it, such as \"registry.internal:5000\"");
+        return invalid(
+            "the name is a host as images write it, such as \"registry.internal:5000\"",
+        );
     }
     if plain_http && ca.is_some() {
         return invalid("plain_http and ca exclude each other");
@@ -193,7 +214,8 @@ fn check_host(host: &str, settings: FileHost, folder: &Path) -> Result<HostSetti
         return invalid("requests_in_flight must be at least 1");
     }
     for realm in &token_realms {
-        if !matches!(url::Url::parse(realm), Ok(url) if url.host().is_some() && url.scheme().starts_with("http")) {
+        if !matches!(url::Url::parse(realm), Ok(url) if url.host().is_some() && url.scheme().starts_with("http"))
+        {
             return Err(HostError::Invalid(format!("token_realms: {realm:?} is no http(s) URL")));
         }
     }
@@ -203,7 +225,10 @@ fn check_host(host: &str, settings: FileHost, folder: &Path) -> Result<HostSetti
             let file = folder.join(path);
             let pem = super::read(&file, MAX_SIZE).map_err(HostError::Settings)?;
             if !pem.contains("-----BEGIN CERTIFICATE-----") {
-                return Err(HostError::Invalid(format!("{} holds no PEM certificate", file.display())));
+                return Err(HostError::Invalid(format!(
+                    "{} holds no PEM certificate",
+                    file.display()
+                )));
             }
             Some(CertificateFile { file, pem })
         }
@@ -273,18 +298,36 @@ mod tests {
 
     #[test]
     fn cloud_registries_may_have_node_logins() {
-        for host in ["123456789012.dkr.ecr.eu-west-1.amazonaws.com", "gcr.io", "eu-docker.pkg.dev", "a.azurecr.io"] {
-            assert_eq!(HostSettings::default().node_credentials(host), NodeCredentials::Unknown, "{host}");
+        for host in [
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+            "gcr.io",
+            "eu-docker.pkg.dev",
+            "a.azurecr.io",
+        ] {
+            assert_eq!(
+                HostSettings::default().node_credentials(host),
+                NodeCredentials::Unknown,
+                "{host}"
+            );
         }
         for host in ["docker.io", "ghcr.io", "registry.internal:5000", "evil-amazonaws.com"] {
-            assert_eq!(HostSettings::default().node_credentials(host), NodeCredentials::None, "{host}");
+            assert_eq!(
+                HostSettings::default().node_credentials(host),
+                NodeCredentials::None,
+                "{host}"
+            );
         }
     }
 
     #[test]
     fn addresses_are_single_ranges_or_with_a_port() {
         assert_eq!(allowed_address("127.0.0.1:5000").unwrap().port, Some(5000));
-        assert!(allowed_address("10.0.0.0/8").unwrap().net.contains(&"10.2.3.4".parse::<IpAddr>().unwrap()));
+        assert!(
+            allowed_address("10.0.0.0/8")
+                .unwrap()
+                .net
+                .contains(&"10.2.3.4".parse::<IpAddr>().unwrap())
+        );
         assert_eq!(allowed_address("nope"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The keyring table: candidates, their order and failures against `credential::Keyring`.
 
 use pullproof::credential::{Candidate, DockerConfig, Keyring, Order, PullSecret};
+use pullproof::image::Reference;
 use serde_json::Value;
 
 /// One line for each case that differs.
@@ -9,11 +10,12 @@ pub fn check(table: &Value) -> Vec<String> {
     cases.iter().filter_map(|case| check_case(case).err()).collect()
 }
 
-/// The name a keyring is asked for: that of the table, until references are parsed.
+/// The name a keyring is asked for, or the class of error of an image that is none.
 fn lookup_name(case: &Value) -> Result<String, String> {
-    match case["lookup"].as_str() {
-        Some(name) => Ok(name.to_owned()),
-        None => Err(case["error"].as_str().unwrap_or("no look-up name").to_owned()),
+    let image = case["image"].as_str().unwrap_or_default();
+    match Reference::parse(image) {
+        Ok(reference) => Ok(reference.keyring_lookup().to_owned()),
+        Err(error) => Err(format!("image: {}", error.id())),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Registries to test against, in process and real, and servers that misbehave on the wire.
 //!
 //! `FakeRegistry` speaks the distribution protocol and can be told to fail in most ways a registry
-//! fails; `RawServer` is for peers that do not even speak HTTP; `Trap` records what must not arrive.
+//! fails; `RawServer` is for peers that do not even speak HTTP; `Trap` records what must not arrive;
+//! `RealRegistry` runs the Distribution binary. All servers live on a runtime of their own, so a
 //! blocking test that waits for a child process is served as well as an async one.
 //! Nothing here knows the program under test: examples and benches include this folder by `#[path]`.
 
@@ -11,6 +12,7 @@
 mod fake_registry;
 mod image;
 mod raw;
+mod real_registry;
 pub mod tls;
 
 pub use fake_registry::{
@@ -18,6 +20,7 @@ pub use fake_registry::{
 };
 pub use image::{PlatformSpec, media_type};
 pub use raw::{FullBacklog, RawServer, Trap, closed_port};
+pub use real_registry::{Destination, RealRegistry, Setup};
 
 use std::sync::LazyLock;
 

@@ -13,6 +13,8 @@ mod fake_registry;
 mod image;
 mod raw;
 mod real_registry;
+#[cfg(test)]
+mod self_test;
 pub mod tls;
 
 pub use fake_registry::{

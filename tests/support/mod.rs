@@ -20,7 +20,7 @@ pub mod tls;
 pub use fake_registry::{
     Access, Anonymous, Config, Denial, FakeRegistry, Fault, Recorded, TokenField,
 };
-pub use image::{PlatformSpec, media_type};
+pub use image::{PlatformSpec, media_type, sha256};
 pub use raw::{FullBacklog, RawServer, Trap, closed_port};
 pub use real_registry::{Destination, RealRegistry, Setup};
 
@@ -36,9 +36,9 @@ static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
         .expect("a runtime for the test servers")
 });
 
-/// A listener on a free loopback port, and its `127.0.0.1:PORT`.
-fn listen() -> (tokio::net::TcpListener, String) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+/// A listener on this loopback port (0 for a free one), and its `127.0.0.1:PORT`.
+fn listen(port: u16) -> (tokio::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("a free loopback port");
     listener.set_nonblocking(true).expect("a listener for async use");
     let host = listener.local_addr().expect("a bound address").to_string();
     let _inside = RUNTIME.enter();
@@ -51,6 +51,12 @@ struct Task(tokio::task::JoinHandle<()>);
 impl Task {
     fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(RUNTIME.spawn(work))
+    }
+
+    /// Stops it and waits until it is gone.
+    async fn stop(mut self) {
+        self.0.abort();
+        let _ = (&mut self.0).await;
     }
 }
 

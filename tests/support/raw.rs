@@ -34,7 +34,7 @@ impl RawServer {
         F: Fn(TcpStream) -> W + Send + 'static,
         W: Future<Output = ()> + Send + 'static,
     {
-        let (listener, host) = listen();
+        let (listener, host) = listen(0);
         let accepted = Arc::new(Mutex::new(0));
         let count = accepted.clone();
         let task = Task::spawn(async move {
@@ -227,5 +227,5 @@ impl FullBacklog {
 
 /// `127.0.0.1:PORT` of a port that was free a moment ago: connections are refused.
 pub fn closed_port() -> String {
-    listen().1
+    listen(0).1
 }

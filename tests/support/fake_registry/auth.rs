@@ -11,7 +11,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::config::Config;
 
 #[derive(Clone, Copy, Default, PartialEq)]
 pub enum Scheme {
@@ -24,8 +23,8 @@ pub enum Scheme {
 /// Who may read a repository; a repository without a rule is public.
 #[derive(Clone, Debug)]
 pub struct Access {
-    readers: Vec<String>,
-    denial: Option<Denial>,
+    pub readers: Vec<String>,
+    pub denial: Option<Denial>,
 }
 
 /// How a reader without the right is refused.
@@ -64,18 +63,19 @@ pub enum TokenField {
 #[derive(Clone)]
 pub struct Rules {
     pub scheme: Scheme,
-    realm: Option<String>,
-    service: String,
-    users: HashMap<String, String>,
-    identity_tokens: HashMap<String, String>,
-    anonymous: Anonymous,
-    access: HashMap<String, Access>,
-    denial: Option<Denial>,
-    absent_looks_private: bool,
-    expires_in: Option<u64>,
-    field: TokenField,
-    extra: Value,
-    post_status: Option<u16>,
+    pub realm: Option<String>,
+    pub service: String,
+    pub users: HashMap<String, String>,
+    pub identity_tokens: HashMap<String, String>,
+    pub anonymous: Anonymous,
+    pub access: HashMap<String, Access>,
+    pub denial: Option<Denial>,
+    pub absent_looks_private: bool,
+    pub expires_in: Option<u64>,
+    pub field: TokenField,
+    pub extra: Value,
+    pub post_status: Option<u16>,
+    pub tokens_fail: bool,
 }
 
 impl Default for Rules {
@@ -94,91 +94,8 @@ impl Default for Rules {
             field: TokenField::Token,
             extra: Value::Null,
             post_status: None,
+            tokens_fail: false,
         }
-    }
-}
-
-impl Config {
-    /// A user who may log in.
-    pub fn user(mut self, name: &str, password: &str) -> Self {
-        self.auth.users.insert(name.to_owned(), password.to_owned());
-        self
-    }
-
-    /// A refresh token that logs `name` in by POST with `grant_type=refresh_token`.
-    pub fn identity_token(mut self, name: &str, token: &str) -> Self {
-        self.auth.identity_tokens.insert(token.to_owned(), name.to_owned());
-        self
-    }
-
-    /// Only `readers` may read this repository; how others are refused is `denial`'s to say.
-    pub fn private(self, repository: &str, readers: &[&str]) -> Self {
-        self.rule(repository, readers, None)
-    }
-
-    /// As `private`, and others are refused in this way.
-    pub fn private_with(self, repository: &str, readers: &[&str], denial: Denial) -> Self {
-        self.rule(repository, readers, Some(denial))
-    }
-
-    fn rule(mut self, repository: &str, readers: &[&str], denial: Option<Denial>) -> Self {
-        let readers = readers.iter().map(|r| (*r).to_owned()).collect();
-        self.auth.access.insert(repository.to_owned(), Access { readers, denial });
-        self
-    }
-
-    /// How this registry refuses; by default `InsufficientScope`, with Basic `Forbidden`.
-    pub fn denial(mut self, denial: Denial) -> Self {
-        self.auth.denial = Some(denial);
-        self
-    }
-
-    /// A repository that is not there is refused like a private one (Docker Hub, GHCR).
-    pub fn absent_looks_private(mut self) -> Self {
-        self.auth.absent_looks_private = true;
-        self
-    }
-
-    /// What callers without a login get from the token endpoint.
-    pub fn anonymous(mut self, anonymous: Anonymous) -> Self {
-        self.auth.anonymous = anonymous;
-        self
-    }
-
-    /// The realm written into challenges, instead of this registry's own `/token`.
-    pub fn realm(mut self, realm: &str) -> Self {
-        self.auth.realm = Some(realm.to_owned());
-        self
-    }
-
-    /// The service written into challenges.
-    pub fn service(mut self, service: &str) -> Self {
-        self.auth.service = service.to_owned();
-        self
-    }
-
-    /// How long tokens live, and what `expires_in` says; `None` leaves the field out and means 60 s.
-    pub fn expires_in(mut self, seconds: impl Into<Option<u64>>) -> Self {
-        self.auth.expires_in = seconds.into();
-        self
-    }
-
-    /// Which field holds the token.
-    pub fn token_field(mut self, field: TokenField) -> Self {
-        self.auth.field = field;
-        self
-    }
-
-    /// Fields put over the token answer, such as `json!({"expires_in": -5})`.
-    pub fn token_extra(mut self, extra: Value) -> Self {
-        self.auth.extra = extra;
-        self
-    }
-
-    /// A POST to the token endpoint is answered with this status; GET works on.
-    pub fn token_post_answers(mut self, status: u16) -> Self {
-        self.auth.post_status = Some(status);
-        self
     }
 }
 
@@ -244,7 +161,7 @@ impl Auth {
                 let tokens = self.tokens();
                 let grant = tokens
                     .get(token)
-                    .filter(|grant| grant.until > Instant::now())
+                    .filter(|grant| grant.until > Instant::now() && !rules.tokens_fail)
                     .ok_or_else(|| rules.challenge(name, Some("invalid_token")))?;
                 if name.is_some_and(|name| !grant.repositories.contains(name)) {
                     return Err(rules.challenge(name, Some("insufficient_scope")));

@@ -234,7 +234,7 @@ impl Fault {
     }
 }
 
-/// What goes wrong below HTTP. The connection ends with it. HTTP/1.1 only.
+/// What goes wrong below HTTP. The connection ends with it. HTTP/1.1 only, but for `close` and `hang`.
 impl Fault {
     /// Status line and headers one byte at a time.
     pub fn slow_headers(self, each_byte: Duration) -> Self {

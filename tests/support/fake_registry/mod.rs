@@ -31,7 +31,7 @@ use serve::Shared;
 pub struct FakeRegistry {
     shared: Arc<Shared>,
     host: String,
-    _task: Task,
+    task: Task,
 }
 
 impl FakeRegistry {
@@ -55,9 +55,9 @@ impl FakeRegistry {
     }
 
     fn run(config: Config, tokens_of: Option<&FakeRegistry>) -> Self {
-        let (listener, host) = listen();
-        let Config { auth, tls, http1_only, latency, jitter, lose_every, page_size, headers } =
+        let Config { auth, tls, http1_only, port, latency, jitter, lose_every, page_size, headers } =
             config;
+        let (listener, host) = listen(port);
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (content, auth) = match tokens_of {
             Some(other) => (other.shared.content.clone(), other.shared.auth.clone()),
@@ -84,7 +84,12 @@ impl FakeRegistry {
             connections: AtomicUsize::new(0),
         });
         let task = Task::spawn(wire::accept(listener, shared.clone()));
-        Self { shared, host, _task: task }
+        Self { shared, host, task }
+    }
+
+    /// Stops and waits until the port is free again; dropping stops too, a moment later.
+    pub async fn stop(self) {
+        self.task.stop().await;
     }
 
     /// `127.0.0.1:PORT`, as it is written in an image reference.

@@ -192,3 +192,10 @@ async fn tokens_can_come_from_another_server() {
     assert_eq!(read(&registry, MANIFEST, &good).await.0, 200);
     assert_eq!((registry.count_of("*", "/token"), tokens.count_of("*", "/token")), (0, 1));
 }
+
+#[tokio::test]
+async fn tokens_can_be_granted_in_vain() {
+    let registry = start(Config::bearer().tokens_never_work()).await;
+    let good = token(&registry, SCOPE, Some(("ci", "pw"))).await.unwrap();
+    assert_eq!(read(&registry, MANIFEST, &good).await.0, 401);
+}

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::image::sha256;
-use super::super::{Config, FakeRegistry, PlatformSpec, media_type};
+use super::super::{Config, Denial, FakeRegistry, PlatformSpec, media_type, sha256};
 use super::*;
 
 #[tokio::test]
@@ -176,10 +175,27 @@ async fn every_nth_answer_can_be_lost_and_headers_put_on_all() {
 }
 
 #[tokio::test]
-async fn a_dropped_registry_refuses_connections() {
+async fn a_stopped_registry_refuses_connections_and_its_port_can_be_taken_again() {
     let registry = FakeRegistry::start(Config::open()).await;
     let host = registry.host().to_owned();
-    drop(registry);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(tokio::net::TcpStream::connect(host).await.is_err());
+    assert_eq!(get(&registry, "/v2/").await.status(), 200);
+    registry.stop().await;
+    assert!(tokio::net::TcpStream::connect(&host).await.is_err());
+    let port = host.rsplit(':').next().unwrap().parse().unwrap();
+    let again = FakeRegistry::start(Config::open().port(port)).await;
+    assert_eq!((again.host(), get(&again, "/v2/").await.status().as_u16()), (host.as_str(), 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_and_reads_at_once_do_not_wait_for_each_other() {
+    let registry = FakeRegistry::start(Config::bearer().denial(Denial::AtToken(403))).await;
+    let client = client(None);
+    let mut asking = tokio::task::JoinSet::new();
+    for turn in 0..400 {
+        let path = ["/token?scope=repository:app:pull", "/v2/app/manifests/1"][turn % 2];
+        asking.spawn(client.get(format!("{}{path}", registry.url())).send());
+    }
+    while let Some(answered) = asking.join_next().await {
+        assert!(matches!(answered.unwrap().unwrap().status().as_u16(), 200 | 401));
+    }
 }

@@ -4,9 +4,9 @@
 //! one, starting fails with a sentence that says how to get it: a test that needs it must not pass
 //! by not running.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,7 +16,6 @@ use oci_distribution::secrets::RegistryAuth;
 use oci_distribution::{Client, Reference, RegistryOperation};
 use tempfile::TempDir;
 
-use super::closed_port;
 use super::image::{Bundle, PlatformSpec};
 use super::tls::Authority;
 
@@ -72,14 +71,16 @@ impl RealRegistry {
 
     /// The same for callers outside of async code; blocks for a moment.
     pub fn start_blocking(setup: Setup) -> Result<Self, String> {
-        Self::start_binary(&binary()?, setup)
+        let named = std::env::var_os("PULLPROOF_REGISTRY_BINARY");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self::start_binary(&find_binary(named, &path)?, setup)
     }
 
     /// Starts this binary.
     pub fn start_binary(binary: &Path, setup: Setup) -> Result<Self, String> {
         let storage = TempDir::new().map_err(|e| format!("no folder for the registry: {e}"))?;
-        let mut destination = Destination::new(&closed_port());
-        let config = write_config(storage.path(), &destination.host, &setup)
+        let mut destination = Destination::new("");
+        let config = write_config(storage.path(), &setup)
             .map_err(|e| format!("the registry's configuration was not written: {e}"))?;
         if setup.login {
             destination = destination.login(USER, PASSWORD);
@@ -93,6 +94,7 @@ impl RealRegistry {
             .arg("serve")
             .arg(config)
             .env_clear()
+            .env("OTEL_TRACES_EXPORTER", "none")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(output)
@@ -103,19 +105,23 @@ impl RealRegistry {
         Ok(registry)
     }
 
+    /// The registry picks a free port by itself and says which in its log.
     fn wait_until_it_listens(&mut self, log: &Path) -> Result<(), String> {
         let until = Instant::now() + PATIENCE;
-        let said = || fs::read_to_string(log).unwrap_or_default();
-        while TcpStream::connect(&self.destination.host).is_err() {
+        loop {
+            let said = fs::read_to_string(log).unwrap_or_default();
+            if let Some(host) = listening_on(&said) {
+                self.destination.host = host.to_owned();
+                return Ok(());
+            }
             if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(format!("the registry ended with {status}: {}", said()));
+                return Err(format!("the registry ended with {status}: {said}"));
             }
             if Instant::now() > until {
-                return Err(format!("the registry did not listen in {PATIENCE:?}: {}", said()));
+                return Err(format!("the registry did not listen in {PATIENCE:?}: {said}"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
     }
 
     /// `127.0.0.1:PORT`.
@@ -249,27 +255,33 @@ impl Destination {
     }
 }
 
-/// The registry binary to run.
-fn binary() -> Result<PathBuf, String> {
-    if let Some(named) = std::env::var_os("PULLPROOF_REGISTRY_BINARY") {
+/// The `127.0.0.1:PORT` of the line `listening on …`, once that line is whole.
+fn listening_on(log: &str) -> Option<&str> {
+    let (_, rest) = log.split_once("listening on ")?;
+    let end = rest.find(|c: char| c != '.' && c != ':' && !c.is_ascii_digit())?;
+    Some(&rest[..end])
+}
+
+/// The registry binary to run: the one named, else the first on this search path.
+pub fn find_binary(named: Option<OsString>, path: &OsStr) -> Result<PathBuf, String> {
+    if let Some(named) = named {
         return Ok(named.into());
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
+    std::env::split_paths(path)
         .flat_map(|folder| ["docker-registry", "registry"].map(|name| folder.join(name)))
         .find(|file| file.is_file())
         .ok_or_else(|| MISSING.to_owned())
 }
 
-fn write_config(folder: &Path, host: &str, setup: &Setup) -> std::io::Result<PathBuf> {
+fn write_config(folder: &Path, setup: &Setup) -> std::io::Result<PathBuf> {
     let put = |name: &str, text: &str| {
         let file = folder.join(name);
         fs::write(&file, text).map(|()| file)
     };
     let data = folder.join("data");
     let mut text = format!(
-        "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: {data:?}}}\n  \
-         delete: {{enabled: true}}\nhttp:\n  addr: \"{host}\"\n"
+        "version: 0.1\nlog: {{level: info}}\nstorage:\n  filesystem: {{rootdirectory: {data:?}}}\n  \
+         delete: {{enabled: true}}\nhttp:\n  addr: \"127.0.0.1:0\"\n"
     );
     if let Some((_, identity)) = &setup.tls {
         let certificate = put("cert.pem", &identity.chain_pem)?;

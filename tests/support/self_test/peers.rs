@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::super::image::sha256;
+use super::super::real_registry::find_binary;
 use super::super::{
     FullBacklog, PlatformSpec, RawServer, RealRegistry, Setup, Trap, closed_port, media_type,
+    sha256,
 };
 use super::*;
 
@@ -79,6 +80,9 @@ fn a_blocking_test_is_served_too() {
 async fn a_missing_registry_binary_is_an_error_that_says_so() {
     let error = RealRegistry::start_binary(Path::new("/nowhere/registry"), Setup::open()).err();
     assert!(error.unwrap().contains("/nowhere/registry did not start"));
+    let error = find_binary(None, "/nowhere".as_ref()).unwrap_err();
+    assert!(error.contains("apt-get install docker-registry"), "{error}");
+    assert_eq!(find_binary(Some("x".into()), "".as_ref()), Ok("x".into()));
 }
 
 #[tokio::test]

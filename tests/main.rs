@@ -4,3 +4,4 @@ mod conformance;
 mod credential;
 mod image;
 mod manifest;
+mod support;

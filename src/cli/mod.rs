@@ -119,12 +119,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     if arguments.verbose {
-        tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
-            .with_max_level(tracing::Level::DEBUG)
-            .without_time()
-            .with_target(false)
-            .init();
+        log();
     }
     let out = Out { colour: arguments.color };
     let done = match arguments.command {
@@ -139,6 +134,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         tell(&failure);
         failure.exit
     })
+}
+
+/// Our own events on standard error; those of the libraries would tell more than is asked.
+fn log() {
+    use tracing_subscriber::prelude::*;
+    let ours =
+        tracing_subscriber::filter::Targets::new().with_target("pullproof", tracing::Level::DEBUG);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false);
+    tracing_subscriber::registry().with(lines).with(ours).init();
 }
 
 fn completions(shell: clap_complete::Shell, out: &Out) -> Result<Exit, Failure> {

@@ -48,7 +48,7 @@ impl Words<'_> {
     }
 
     /// The Pod's logins that were tried, for messages.
-    fn logins(&self) -> String {
+    fn logins(&self) -> Option<String> {
         let mut sources: Vec<String> = Vec::new();
         for attempt in self.answer.attempts.iter().filter(|attempt| attempt.whose == Whose::Pod) {
             sources.extend(
@@ -61,10 +61,15 @@ impl Words<'_> {
         }
         sources.dedup();
         match sources.len() {
-            0 => "nobody".to_owned(),
-            1 => format!("the login of {}", sources[0]),
-            _ => format!("the logins of {}", sources.join(", ")),
+            0 => None,
+            1 => Some(format!("the login of {}", sources[0])),
+            _ => Some(format!("the logins of {}", sources.join(", "))),
         }
+    }
+
+    /// The same where a login was surely tried.
+    fn login(&self) -> String {
+        self.logins().unwrap_or_else(|| "the login".to_owned())
     }
 
     fn refusal_text(&self) -> String {
@@ -106,19 +111,23 @@ impl Words<'_> {
                 "{registry} has no repository \"{}\"",
                 self.question.reference.endpoint_repository()
             ),
-            Cause::AbsentOrPrivate => format!(
-                "{} is absent, or {} may not see it; {registry} does not say which",
-                self.image(),
-                self.logins()
-            ),
+            Cause::AbsentOrPrivate => match self.logins() {
+                None => {
+                    format!("{} is absent or private; {registry} does not say which", self.image())
+                }
+                Some(logins) => format!(
+                    "{} is absent, or {logins} may not see it; {registry} does not say which",
+                    self.image()
+                ),
+            },
             Cause::CredentialsMissing => {
                 format!("{registry} wants a login and {asker} brings none")
             }
             Cause::CredentialsRejected => {
-                format!("{registry} refuses {} as wrong or expired", self.logins())
+                format!("{registry} refuses {} as wrong or expired", self.login())
             }
-            Cause::AccessDenied => format!("{} may not pull {name}", self.logins()),
-            Cause::Unauthorized => format!("{registry} does not accept {}", self.logins()),
+            Cause::AccessDenied => format!("{} may not pull {name}", self.login()),
+            Cause::Unauthorized => format!("{registry} does not accept {}", self.login()),
             Cause::SecretRegistryMismatch => format!(
                 "{registry} wants a login and no pull secret of {asker} has an entry for it"
             ),

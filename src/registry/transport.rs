@@ -187,7 +187,15 @@ impl Transport {
         if !answer.as_ref().is_err_and(reqwest::Error::is_connect) {
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
-        answer.map_err(|error| classify(&error, &host, url.scheme()))
+        let answer = answer.map_err(|error| classify(&error, &host, url.scheme()));
+        let outcome = match &answer {
+            Ok(response) => response.status().as_str().to_owned(),
+            Err(trouble) => trouble.text.clone(),
+        };
+        let took = started.elapsed().as_millis();
+        // The query may hold a token service's scope, never a secret; it is left out all the same.
+        tracing::debug!(method = %request.method, %host, path = url.path(), login = authorization.is_some(), outcome, ms = took, "asked");
+        answer
     }
 
     async fn read(
@@ -286,12 +294,11 @@ impl Resolve for GuardedResolver {
         let guard = self.0.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found =
-                found.map_err(|error| Box::new(ResolveError::NotResolved(dns_text(&error))))?;
+            let found = found.map_err(|error| ResolveError::NotResolved(dns_text(&error)))?;
             let allowed: Vec<SocketAddr> =
                 found.filter(|address| guard.allows(address.ip(), 0)).take(MAX_ADDRESSES).collect();
             if allowed.is_empty() {
-                return Err(Box::new(ResolveError::AddressRefused).into());
+                return Err(ResolveError::AddressRefused.into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })

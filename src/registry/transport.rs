@@ -181,6 +181,7 @@ impl Transport {
                 .body(form.clone());
         }
         let host = authority(url);
+        let started = Instant::now();
         let sent =
             tokio::time::timeout(self.limits.connect + self.limits.headers, builder.send()).await;
         let answer = sent.map_err(|_| timeout(&host, "no answer in time"))?;

@@ -32,15 +32,22 @@ pub enum Exit {
     Inconclusive,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(match exit {
+impl Exit {
+    /// The exit code of the process.
+    pub fn code(self) -> u8 {
+        match self {
             Exit::Success => 0,
             Exit::Denied => 1,
             Exit::Misuse => 2,
             Exit::Fault => 3,
             Exit::Inconclusive => 4,
-        })
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
     }
 }
 

@@ -192,8 +192,8 @@ pub(super) fn advice(cause: Cause, words: &Words<'_>) -> Vec<String> {
         let near = tags.map(|tags| suggest::nearest(asked, tags)).unwrap_or_default();
         match near.len() {
             0 => {}
-            1 => advice.push(format!("nearest tag: {}", near[0])),
-            _ => advice.push(format!("nearest tags: {}", near.join(", "))),
+            1 => return vec![format!("nearest tag: {}", near[0])],
+            _ => return vec![format!("nearest tags: {}", near.join(", "))],
         }
     }
     if cause == Cause::SecretRegistryMismatch {

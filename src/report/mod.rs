@@ -5,6 +5,7 @@ pub mod auth_plan;
 mod concise;
 mod excerpt;
 pub mod explain;
+mod focus;
 mod full;
 mod heading;
 pub mod images;

@@ -1,6 +1,8 @@
 //! `make demo`: the main job on embedded parts. Two registries on loopback are filled with images,
 //! `pullproof validate examples/shop` asks them, and its exit code is shown. Needs no network.
 
+#![expect(clippy::print_stdout, reason = "a demo shows something")]
+
 #[path = "../tests/support/mod.rs"]
 mod support;
 

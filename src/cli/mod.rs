@@ -150,6 +150,7 @@ fn log() {
         tracing_subscriber::filter::Targets::new().with_target("pullproof", tracing::Level::DEBUG);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_target(false);
     tracing_subscriber::registry().with(lines).with(ours).init();

@@ -286,7 +286,7 @@ pub(super) fn finding(cause: Cause, words: &Words<'_>) -> Diagnosis {
         (Cause::PlatformPartial, _) | (_, Certainty::Likely) => None,
         (_, Certainty::Certain) => Some(false),
     };
-    let runs = if matches!(pulls, Some(_)) { Some(false) } else { None };
+    let runs = pulls.map(|_| false);
     Diagnosis {
         findings: vec![Listed { cause, text: summary.clone() }],
         label: words.label(cause),

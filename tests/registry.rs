@@ -1,6 +1,9 @@
 //! The registry client and the diagnosis over the wire: questions to registries that refuse, fail
 //! and lie. Every question asked here is also searched for the secrets it was asked with.
 
+mod faults;
+mod tls;
+
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -23,7 +26,7 @@ pub fn limits() -> Limits {
     Limits {
         connect: Duration::from_millis(700),
         headers: Duration::from_millis(900),
-        question: Duration::from_secs(4),
+        question: Duration::from_millis(2500),
         ..Limits::default()
     }
 }

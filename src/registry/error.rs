@@ -10,6 +10,9 @@ use rustls::{CertificateError, Error as TlsError, InvalidMessage};
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
 
+/// The text of a connection, its TLS handshake included, that was not made in time.
+pub(super) const NO_CONNECTION: &str = "no connection in time";
+
 /// What our own resolver says when it gives no address.
 #[derive(Debug)]
 pub(super) enum ResolveError {
@@ -57,7 +60,7 @@ fn read(error: &reqwest::Error, scheme: &str) -> (Reason, String) {
         return (Reason::Seen(Cause::ProxyFailure), "the HTTP proxy refused or is dead".to_owned());
     }
     if error.is_timeout() {
-        let text = if error.is_connect() { "no connection in time" } else { "no answer in time" };
+        let text = if error.is_connect() { NO_CONNECTION } else { "no answer in time" };
         return seen(Cause::Timeout, text);
     }
     if let Some(hyper) = chain.find::<hyper::Error>() {
@@ -87,7 +90,7 @@ fn read(error: &reqwest::Error, scheme: &str) -> (Reason, String) {
 fn read_io(kind: io::ErrorKind, connecting: bool) -> (Reason, String) {
     let (cause, text) = match kind {
         io::ErrorKind::ConnectionRefused => (Cause::ConnectionRefused, "connection refused"),
-        io::ErrorKind::TimedOut => (Cause::Timeout, "no connection in time"),
+        io::ErrorKind::TimedOut => (Cause::Timeout, NO_CONNECTION),
         io::ErrorKind::UnexpectedEof if connecting => {
             (Cause::TlsHandshake, "the connection was closed during the TLS handshake")
         }

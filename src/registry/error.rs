@@ -68,13 +68,15 @@ fn read(error: &reqwest::Error, scheme: &str) -> (Reason, String) {
             return seen(Cause::Unreachable, "the connection was closed before an answer came");
         }
         if hyper.is_parse() {
-            return if scheme == "http" {
+            // hyper keeps the kind to itself: only a first line that is none speaks of another protocol.
+            let is_other_protocol = hyper.to_string().contains("version");
+            return if scheme == "http" && is_other_protocol {
                 seen(
                     Cause::SchemeMismatch,
                     "the answer to plain http is no HTTP; does the port speak TLS?",
                 )
             } else {
-                seen(Cause::BadAnswer, "the answer is no HTTP")
+                seen(Cause::BadAnswer, "the answer is no usable HTTP")
             };
         }
     }

@@ -1,8 +1,16 @@
 //! The registry client and the diagnosis over the wire: questions to registries that refuse, fail
 //! and lie. Every question asked here is also searched for the secrets it was asked with.
 
+mod answers;
+mod budget;
 mod faults;
+mod guard;
+mod logins;
+mod own_login;
+mod redirects;
+mod secrets;
 mod tls;
+mod tokens;
 
 use std::time::{Duration, Instant};
 

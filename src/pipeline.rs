@@ -140,7 +140,10 @@ impl Road<'_> {
                     "invalid",
                     without_asking(
                         outcome,
-                        format!("\"{text}\" is no image reference: {error}"),
+                        format!(
+                            "\"{text}\" is no image reference: {}",
+                            error.describe(&found.text)
+                        ),
                         "no image reference",
                     ),
                 );

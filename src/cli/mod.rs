@@ -32,15 +32,22 @@ pub enum Exit {
     Inconclusive,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(match exit {
+impl Exit {
+    /// The exit code of the process.
+    pub fn code(self) -> u8 {
+        match self {
             Exit::Success => 0,
             Exit::Denied => 1,
             Exit::Misuse => 2,
             Exit::Fault => 3,
             Exit::Inconclusive => 4,
-        })
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
     }
 }
 
@@ -143,6 +150,7 @@ fn log() {
         tracing_subscriber::filter::Targets::new().with_target("pullproof", tracing::Level::DEBUG);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_target(false);
     tracing_subscriber::registry().with(lines).with(ours).init();

@@ -12,6 +12,7 @@ use super::cache::{Content as Cached, Facts, ManifestKey, RepositoryKey};
 use super::client::Client;
 use super::content::{self, ACCEPT, Listed, Manifest};
 use super::guard::Guard;
+use super::hide;
 use super::host::Host;
 use super::identity::{Identities, Identity};
 use super::token::Tokens;
@@ -95,6 +96,7 @@ impl Registry {
         if !question.platforms.is_empty() {
             answer.contents = self.contents(&place, question, &answer).await;
         }
+        hide::secrets(question, &mut answer);
         answer
     }
 

@@ -114,6 +114,39 @@ fn registries_outside_of_the_list_are_told_and_denied_when_asked_for() {
 }
 
 #[test]
+fn the_heading_names_the_rule_that_decided() {
+    let registry = registry();
+    let sandbox = Sandbox::with(
+        "pods.yaml",
+        pods(&registry) + &pod("p", &format!("{}/down", registry.host())),
+    );
+    let spec = "{causes: [{id: latest-tag, action: Deny}, {id: unpinned, action: Warn}]}";
+    let file = sandbox.write_home("policy.yaml", policy(spec));
+    let labels = |arguments: &[&str]| {
+        let all = ["validate", ".", "-o", "concise", "--policy", file.to_str().unwrap()];
+        let text = sandbox.run(all.iter().chain(arguments)).exits(1).stdout;
+        let words = text.lines().filter_map(|line| line.split(": ").nth(1)).map(str::to_owned);
+        words.take(5).collect::<Vec<_>>()
+    };
+    let online = [
+        "warning[unpinned]",
+        "warning[tag-not-found]",
+        "could not tell[registry-error]",
+        "error[latest-tag]",
+        "error[latest-tag]",
+    ];
+    assert_eq!(labels(&[]), online);
+    let offline = [
+        "warning[unpinned]",
+        "warning[unpinned]",
+        "warning[unpinned]",
+        "error[latest-tag]",
+        "error[latest-tag]",
+    ];
+    assert_eq!(labels(&["--offline"]), offline);
+}
+
+#[test]
 fn the_strictest_of_several_policies_wins() {
     let registry = registry();
     let sandbox = Sandbox::with("pods.yaml", pods(&registry));

@@ -127,7 +127,7 @@ fn auth_plan_tells_an_image_that_is_none_and_a_node_file_that_is_broken() {
     let run = sandbox.run(["auth", "plan", "Bad/Image", "-o", "json"]).exits(0);
     let expected = json!({
         "schema": "pullproof.auth.v1", "image": "Bad/Image", "lookup": null,
-        "error": "image: uppercase", "order": "fixed", "candidates": [],
+        "error": "image: uppercase: the repository name must be lower case", "order": "fixed", "candidates": [],
     });
     assert_eq!(run.json(), expected);
     let run = sandbox.run(["auth", "plan", "r.io/a", "--node-config", "node.json"]).exits(0);

@@ -105,7 +105,7 @@ fn images_json_is_what_the_schema_says() {
             "uses": [
                 {"file": "apps/workloads.yaml", "line": 19, "column": 18, "object": web,
                  "path": "spec.template.spec.containers[0].image", "role": "container", "guess": false},
-                {"file": "apps/workloads.yaml", "line": 32, "column": 83,
+                {"file": "apps/workloads.yaml", "line": 32, "column": 81,
                  "object": object("batch/v1", "CronJob", json!("jobs"), "night"),
                  "path": "items[0].spec.jobTemplate.spec.template.spec.containers[0].image",
                  "role": "container", "guess": false},
@@ -136,9 +136,9 @@ fn every_role_is_named_and_stands_at_its_first_character() {
     for (name, role, line, column) in [
         ("ghcr.io/acme/setup:1", "init", 13, 19),
         ("ghcr.io/acme/mesh:2", "sidecar", 15, 19),
-        (pinned.as_str(), "container", 20, 31),
+        (pinned.as_str(), "container", 20, 32),
         ("quay.io/acme/model:v1", "volume", 24, 24),
-        ("busybox:1.36", "ephemeral", 5, 56),
+        ("busybox:1.36", "ephemeral", 5, 57),
         ("ghcr.io/acme/fleet:1", "container", 8, 15),
     ] {
         let place = &image(&document, name)["uses"][0];
@@ -189,7 +189,7 @@ fn why_tells_every_place_of_an_image_however_it_is_spelt() {
     for spelling in ["nginx", "docker.io/library/nginx:latest", "docker.io/nginx"] {
         let text = sandbox.run(["images", "apps", "--why", spelling]).exits(0).stdout;
         assert!(text.contains("apps/workloads.yaml:19:18  Deployment shop/web  "), "{text}");
-        assert!(text.contains("apps/workloads.yaml:32:83  CronJob jobs/night  "), "{text}");
+        assert!(text.contains("apps/workloads.yaml:32:81  CronJob jobs/night  "), "{text}");
     }
     let run = sandbox.run(["images", "apps", "--why", "redis"]).exits(2);
     assert_eq!(run.stderr, "error: redis is in none of these manifests\n");

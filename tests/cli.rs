@@ -1,5 +1,7 @@
 //! The program itself: arguments in, exit code and texts out, against registries in this process.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic where they broke")]
+
 mod auth_plan;
 mod exit_codes;
 mod hostile;

@@ -10,8 +10,7 @@ use crate::conformance;
 #[test]
 fn every_case_of_the_keyring_table_comes_out_of_the_program() {
     let table = conformance::read("keyring").unwrap();
-    let failures: Vec<String> =
-        conformance::cases(&table).iter().flat_map(|case| check(case)).collect();
+    let failures: Vec<String> = conformance::cases(&table).iter().flat_map(check).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 

@@ -224,3 +224,30 @@ fn a_good_login_without_the_right_is_access_denied() {
     assert!(told == ["team/app:1 finding absent-or-private certain deny"], "{told:?}");
     report.says("app:1", "the login of secret shop/pull");
 }
+
+#[test]
+fn logins_that_are_not_used_are_told_on_standard_error() {
+    let registry = private();
+    let sandbox = Sandbox::with("pod.yaml", pod("web", &image(&registry)));
+    let helpers = json!({"credsStore": "desktop", "credHelpers": {"ghcr.io": "gh"}, "auths": {"r.io": {"auth": "!"}}});
+    let file = sandbox.write_home("auth.json", helpers.to_string());
+    let run =
+        sandbox.run(["validate", ".", "-o", "json", "--authfile", file.to_str().unwrap()]).exits(1);
+    assert_eq!(run.stderr.lines().filter(|line| line.starts_with("note: ")).count(), 3, "{run:?}");
+    assert_eq!(run.report().told(), ["team/app:1 finding credentials-missing certain deny"]);
+}
+
+#[test]
+fn of_two_secrets_with_one_name_the_last_counts_and_a_legacy_one_is_read() {
+    let registry = private();
+    let first = secret(&docker_config(registry.host(), "old", "wrong"));
+    let report =
+        check(&[first, secret(&login(&registry)), pod_with_secret("web", &image(&registry))]);
+    assert_eq!(report.told(), ["team/app:1 pullable allow"]);
+    let entries: Value = serde_json::from_str(&login(&registry)).unwrap();
+    let legacy = secret(&entries["auths"].to_string())
+        .replace("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
+        .replace(".dockerconfigjson:", ".dockercfg:");
+    let report = check(&[legacy, pod_with_secret("web", &image(&registry))]);
+    assert_eq!(report.told(), ["team/app:1 pullable allow"]);
+}

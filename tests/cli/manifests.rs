@@ -1,5 +1,7 @@
 //! Short manifests, written as people write them.
 
+#![allow(dead_code, reason = "each including binary uses its own part")]
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::manifests::{docker_config, pod, pod_with_secret, secret};
 use super::sandbox::{Report, Run, Sandbox};
 use crate::support::tls::Authority;
-use crate::support::{Config, FakeRegistry};
+use crate::support::{Config, FakeRegistry, Trap};
 
 fn with_image(config: Config) -> FakeRegistry {
     let registry = FakeRegistry::start_blocking(config);
@@ -167,4 +167,37 @@ fn settings_that_are_wrong_are_misuse_and_name_the_place() {
         assert!(run.stderr.contains(words), "{words}: {run:?}");
         assert_eq!(run.stdout, "");
     }
+}
+
+#[test]
+fn t47_files_of_the_repository_that_is_checked_say_nothing_about_transport() {
+    let registry = with_image(Config::bearer().user("ci", "right").private("app", &["ci"]));
+    let trap = Trap::start_blocking();
+    registry
+        .set_realm(&format!("http://localhost:{}/token", trap.host().rsplit(':').next().unwrap()));
+    let hostile = format!(
+        "[registry.\"127.0.0.1:*\"]\nplain_http = true\ntoken_realms = [\"http://localhost\"]\n\
+         mirrors = [{{ url = \"http://{}\", credentials = true }}]\n",
+        trap.host()
+    );
+    let manifests = pod("p", &image(&registry)) + &pod("q", &format!("{}/app:1", trap.host()));
+    let sandbox = Sandbox::with("pods.yaml", manifests);
+    for name in [
+        "registries.toml",
+        "pullproof/registries.toml",
+        ".config/pullproof/registries.toml",
+        "pullproof.toml",
+        ".pullproof.toml",
+    ] {
+        sandbox.write(name, &hostile);
+    }
+    for name in [".docker/config.json", "config.json", "auth.json"] {
+        sandbox.write(name, docker_config(trap.host(), "ci", "stolen"));
+    }
+    let own = sandbox.write_home("own.json", docker_config(registry.host(), "ci", "right"));
+    let report = sandbox.validate(&["--authfile", own.to_str().unwrap()]);
+    assert!(report.told().iter().all(|line| !line.contains("pullable")), "{:?}", report.told());
+    assert!(trap.connections() > 0);
+    let received = String::from_utf8_lossy(&trap.received()).to_lowercase();
+    assert!(!received.contains("authorization") && !received.contains("right"), "{received}");
 }

@@ -6,7 +6,7 @@ mod body;
 mod cache;
 pub mod challenge;
 mod client;
-mod content;
+pub mod content;
 mod error;
 pub mod guard;
 mod hide;

@@ -48,8 +48,8 @@ pub(super) struct Client<'a> {
 struct Authorised {
     header: Option<HeaderValue>,
     auth: Auth,
-    /// The token, when it came from the cache and may be stale.
-    stale: Option<TokenKey>,
+    /// Which token it is, and whether it was issued just now.
+    token: Option<(TokenKey, bool)>,
 }
 
 /// Why no Authorization header could be made.
@@ -244,7 +244,8 @@ impl Client<'_> {
         token::scopes(&kept, self.repository)
     }
 
-    /// Sends the request as the challenge demands; a token from the cache that is refused is renewed once.
+    /// Sends the request as the challenge demands. A token from the cache that is refused is renewed
+    /// once, and so is a new one that is called invalid: it may have ended while its request waited.
     async fn with(
         &self,
         challenge: &Use,
@@ -257,13 +258,13 @@ impl Client<'_> {
             let response =
                 self.host.send(self.transport, request(authorised.header), self.deadline).await;
             let response = response.map_err(NotAuthorised::Trouble)?;
-            match authorised.stale {
-                Some(key)
+            match (authorised.token, &header) {
+                (Some((key, fresh)), Some(sent))
                     if response.status == 401
                         && !renewed
-                        && !is_insufficient(&self.challenge(&response)) =>
+                        && is_worth_another_token(&self.challenge(&response), fresh) =>
                 {
-                    self.tokens.forget(&key).await;
+                    self.tokens.forget(&key, sent).await;
                     renewed = true;
                 }
                 _ => return Ok(Sent { response, auth: authorised.auth, header }),
@@ -332,7 +333,7 @@ impl Client<'_> {
                     (Some(_), None) => Auth::Withheld,
                     (None, None) => Auth::AnonymousToken,
                 };
-                Ok(Authorised { header: Some(token.0), auth, stale: (!fresh).then_some(key) })
+                Ok(Authorised { header: Some(token.0), auth, token: Some((key, fresh)) })
             }
             Err(_) if self.login.is_some() && !trusted => {
                 Err(NotAuthorised::Trouble(self.realm_not_trusted()))
@@ -347,7 +348,7 @@ impl Client<'_> {
             Some((credential, _)) => Ok(Authorised {
                 header: Some(basic(credential)),
                 auth: Auth::BasicSent,
-                stale: None,
+                token: None,
             }),
             None => Err(NotAuthorised::Refused(Refusal {
                 host: self.host.registry.clone(),
@@ -602,6 +603,14 @@ enum Met {
     Known(Option<Use>),
 }
 
-fn is_insufficient(challenge: &Use) -> bool {
-    matches!(challenge, Use::Bearer(bearer) if bearer.error.as_deref() == Some("insufficient_scope"))
+fn is_worth_another_token(challenge: &Use, fresh: bool) -> bool {
+    let error = match challenge {
+        Use::Bearer(bearer) => bearer.error.as_deref(),
+        _ => None,
+    };
+    match error {
+        Some("insufficient_scope") => false,
+        Some("invalid_token") => true,
+        _ => !fresh,
+    }
 }

@@ -100,9 +100,12 @@ impl Tokens {
         (entry.into_value().0, fresh)
     }
 
-    /// Forgets a token that the registry did not take.
-    pub async fn forget(&self, key: &TokenKey) {
-        self.cache.invalidate(key).await;
+    /// Forgets a token that the registry did not take, unless another question already renewed it.
+    pub async fn forget(&self, key: &TokenKey, refused: &HeaderValue) {
+        let kept = self.cache.get(key).await;
+        if matches!(kept, Some((Ok(token), _)) if token.0 == *refused) {
+            self.cache.invalidate(key).await;
+        }
     }
 
     async fn fetch(

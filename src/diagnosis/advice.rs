@@ -73,13 +73,13 @@ impl Words<'_> {
     }
 
     fn refusal_text(&self) -> String {
-        let texts = self.answer.attempts.iter().filter_map(|attempt| match &attempt.reply {
+        let mut texts = self.answer.attempts.iter().filter_map(|attempt| match &attempt.reply {
             super::evidence::Reply::Refused(refusal) if !refusal.text.is_empty() => {
                 Some(refusal.text.clone())
             }
             _ => None,
         });
-        texts.last().map(|text| format!(": {text}")).unwrap_or_default()
+        texts.next_back().map(|text| format!(": {text}")).unwrap_or_default()
     }
 
     fn offered(&self) -> String {

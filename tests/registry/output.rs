@@ -30,6 +30,37 @@ fn manifest(host: &str) -> String {
 }
 
 #[test]
+fn a_secret_that_cannot_be_decoded_stops_every_image_and_nothing_is_asked() {
+    let registry = FakeRegistry::start_blocking(Config::open());
+    registry.push_image("app", "1", "linux/amd64");
+    let folder = tempfile::tempdir().unwrap();
+    let pods = folder.path().join("pods.yaml");
+    let broken = STANDARD.encode(format!("{{\"auths\":{{\"x\":{{\"auth\":\"{CANARY}\"}}}}}}"));
+    let text = manifest(registry.host());
+    let (_, pod) = text.split_once("\n---\n").unwrap();
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": { "name": "pull", "namespace": "shop" },
+        "data": { ".dockerconfigjson": broken },
+    });
+    std::fs::write(&pods, format!("{secret}\n---\n{pod}")).unwrap();
+    let run = assert_cmd::Command::cargo_bin("pullproof")
+        .unwrap()
+        .env_clear()
+        .args(["validate", "-o", "json"])
+        .arg(&pods)
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&run.stdout).into_owned();
+    let report: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let results = report["results"].as_array().unwrap();
+    assert_eq!(results.len(), 5, "{shown}");
+    assert!(results.iter().all(|result| result["cause"] == "secret-invalid"), "{shown}");
+    assert!(results.iter().all(|result| result["pulls"] == false), "{shown}");
+    assert_eq!((registry.count(), shown.contains(CANARY)), (0, false));
+}
+
+#[test]
 fn b42_no_output_of_the_program_holds_a_login() {
     let registry = FakeRegistry::start_blocking(Config::bearer().user("ci", CANARY));
     registry.push_image("app", "1", "linux/amd64");

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::credential::{Keyring, PullSecret, Source};
+use crate::credential::{self, Keyring, PullSecret, Source};
 use crate::diagnosis::PodLogin;
 use crate::image::usage::Workload;
 use crate::manifest::{Extraction, FoundSecret};
@@ -95,10 +95,7 @@ impl Logins {
         }
         match Keyring::new(secrets, None) {
             Ok(keyring) => login.keyring = keyring,
-            Err(error) => {
-                login.broken =
-                    login.broken.or_else(|| Some((error.origin.clone(), error.to_string())))
-            }
+            Err(error) => login.broken = login.broken.or_else(|| Some(reason(&error))),
         }
         login
     }
@@ -124,7 +121,16 @@ impl Logins {
     }
 }
 
+/// The secret and what is wrong in it.
+fn reason(error: &credential::Error) -> (Source, String) {
+    let text = match &error.key {
+        Some(key) => format!("entry \"{key}\": {}", error.reason),
+        None => error.reason.to_string(),
+    };
+    (error.origin.clone(), crate::text::clean(&text, crate::text::SHOWN))
+}
+
 /// A secret of a manifest, or why its data cannot be read at all.
 fn usable(found: &FoundSecret) -> Result<PullSecret, (Source, String)> {
-    found.secret.clone().map_err(|error| (error.origin.clone(), error.to_string()))
+    found.secret.as_ref().map_err(reason).cloned()
 }

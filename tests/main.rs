@@ -1,5 +1,6 @@
 //! One integration binary; its modules mirror `src`. No test needs root or the internet.
 
+mod cli;
 mod conformance;
 mod credential;
 mod image;

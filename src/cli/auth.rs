@@ -1,6 +1,6 @@
 //! `auth plan`: which credentials would a kubelet try for an image, in which order, from where?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
@@ -50,7 +50,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     for file in &plan.secrets {
         secrets.extend(inputs::objects(file)?);
     }
-    let node = plan.node_config.as_ref().map(node_config).transpose()?.flatten();
+    let node = plan.node_config.as_deref().map(node_config).transpose()?.flatten();
     let (lookup, found, error) = match Reference::parse(&plan.image) {
         Err(error) => {
             (String::new(), Lookup::default(), Some(format!("image: {}: {error}", error.id())))
@@ -102,7 +102,7 @@ fn keyring(
 }
 
 /// The node's file; a kubelet goes on without one that it cannot read, and so do we, saying so.
-fn node_config(file: &PathBuf) -> Result<Option<DockerConfig>, Failure> {
+fn node_config(file: &Path) -> Result<Option<DockerConfig>, Failure> {
     let text = settings::read(file, docker_config::MAX_FILE).map_err(Failure::misuse)?;
     match DockerConfig::node(file.display().to_string(), text.as_bytes()) {
         Ok(config) => Ok(Some(config)),

@@ -1,6 +1,6 @@
 //! Arguments that several commands share: the manifests to read, and the files that tell how.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -62,7 +62,7 @@ pub(super) fn named(text: &str) -> ImageUse {
 const MAX_FILE: usize = 16 << 20;
 
 /// Reads every document of a YAML or JSON file as a JSON value, lists taken apart.
-pub(super) fn objects(file: &PathBuf) -> Result<Vec<serde_json::Value>, Failure> {
+pub(super) fn objects(file: &Path) -> Result<Vec<serde_json::Value>, Failure> {
     let text = settings::read(file, MAX_FILE).map_err(Failure::misuse)?;
     let parsed = yaml::parse(&text);
     if let Some(error) = parsed.errors.first() {

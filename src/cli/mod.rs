@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::report;
+use crate::report::{self, outside};
 
 /// How a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,15 +32,22 @@ pub enum Exit {
     Inconclusive,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(match exit {
+impl Exit {
+    /// The exit code of the process.
+    pub fn code(self) -> u8 {
+        match self {
             Exit::Success => 0,
             Exit::Denied => 1,
             Exit::Misuse => 2,
             Exit::Fault => 3,
             Exit::Inconclusive => 4,
-        })
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
     }
 }
 
@@ -113,8 +120,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version come as errors that go to standard output.
-            let _ = error.print();
+            print_clap(&error);
             return if error.use_stderr() { Exit::Misuse } else { Exit::Success };
         }
     };
@@ -136,6 +142,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     })
 }
 
+/// What the argument parser says; help and version come as errors that go to standard output. It
+/// repeats arguments as they came, so its colours are kept only where nothing needs cleaning.
+fn print_clap(error: &clap::Error) {
+    let text = error.render().to_string();
+    if text.lines().all(|line| outside::line(line) == line) {
+        let _ = error.print();
+    } else {
+        note(&text);
+    }
+}
+
 /// Our own events on standard error; those of the libraries would tell more than is asked.
 fn log() {
     use tracing_subscriber::prelude::*;
@@ -143,6 +160,7 @@ fn log() {
         tracing_subscriber::filter::Targets::new().with_target("pullproof", tracing::Level::DEBUG);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_target(false);
     tracing_subscriber::registry().with(lines).with(ours).init();
@@ -168,7 +186,7 @@ fn note(text: &str) {
     let mut stderr = anstream::stderr().lock();
     for line in text.lines() {
         // Nobody can be told that standard error is gone.
-        let _ = writeln!(stderr, "{}", crate::text::clean(line, 4096));
+        let _ = writeln!(stderr, "{}", outside::line(line));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::Outcome;
 use super::cause::{Cause, Certainty};
-use super::evidence::{Answer, Contents, Repository, Whose};
+use super::evidence::{Answer, Contents, Reply, Repository, Whose};
 use super::question::{Context, Question};
 use super::suggest;
 use crate::credential::Source;
@@ -72,14 +72,13 @@ impl Words<'_> {
         self.logins().unwrap_or_else(|| "the login".to_owned())
     }
 
+    /// The registry's words of the last refusal that had any.
     fn refusal_text(&self) -> String {
-        let mut texts = self.answer.attempts.iter().filter_map(|attempt| match &attempt.reply {
-            super::evidence::Reply::Refused(refusal) if !refusal.text.is_empty() => {
-                Some(refusal.text.clone())
-            }
+        let said = self.answer.attempts.iter().rev().find_map(|attempt| match &attempt.reply {
+            Reply::Refused(refusal) if !refusal.text.is_empty() => Some(&refusal.text),
             _ => None,
         });
-        texts.next_back().map(|text| format!(": {text}")).unwrap_or_default()
+        said.map(|text| format!(": {text}")).unwrap_or_default()
     }
 
     fn offered(&self) -> String {
@@ -192,13 +191,18 @@ pub(super) fn advice(cause: Cause, words: &Words<'_>) -> Vec<String> {
         let near = tags.map(|tags| suggest::nearest(asked, tags)).unwrap_or_default();
         match near.len() {
             0 => {}
-            1 => advice.push(format!("nearest tag: {}", near[0])),
-            _ => advice.push(format!("nearest tags: {}", near.join(", "))),
+            1 => return vec![format!("nearest tag: {}", near[0])],
+            _ => return vec![format!("nearest tags: {}", near.join(", "))],
         }
     }
     if cause == Cause::SecretRegistryMismatch {
         for (source, entries) in &words.context.pod_login.without_entry {
             advice.push(mismatch(source, entries, words.registry()));
+        }
+    }
+    if cause == Cause::SecretInvalid {
+        for (source, reason) in &words.context.pod_login.ignored {
+            advice.push(format!("{source} is ignored by the kubelet: {reason}"));
         }
     }
     advice.extend(cause.cure().iter().map(|cure| (*cure).to_owned()));

@@ -290,7 +290,7 @@ pub(super) fn finding(cause: Cause, words: &Words<'_>) -> Diagnosis {
         (Cause::PlatformPartial, _) | (_, Certainty::Likely) => None,
         (_, Certainty::Certain) => Some(false),
     };
-    let runs = if pulls.is_some() { Some(false) } else { None };
+    let runs = pulls.map(|_| false);
     Diagnosis {
         findings: vec![Listed { cause, text: summary.clone() }],
         label: words.label(cause),
@@ -342,8 +342,14 @@ pub(super) fn inconclusive(reason: Reason, summary: String) -> Diagnosis {
     }
 }
 
+/// The host is named where it is not the image's own.
 fn trouble_text(words: &Words<'_>, trouble: &Trouble) -> String {
-    format!("{}: {}: {}", words.image(), crate::text::clean(&trouble.host, 255), trouble.text)
+    let host = crate::text::clean(&trouble.host, 255);
+    if host == words.registry() {
+        format!("{}: {}", words.image(), trouble.text)
+    } else {
+        format!("{}: {host}: {}", words.image(), trouble.text)
+    }
 }
 
 /// What is known of the Pod's secrets is told beside every outcome.

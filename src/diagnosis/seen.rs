@@ -12,13 +12,9 @@ pub(super) fn evidence(answer: &Answer) -> Vec<Seen> {
     match &answer.contents {
         Some(Err(trouble)) => seen.push(Seen { credential, ..of_trouble(trouble) }),
         Some(Ok(Contents::Unsupported { what, .. } | Contents::Corrupt { what })) => {
-            seen.push(Seen {
-                host,
-                status: Some(200),
-                codes: Vec::new(),
-                credential,
-                text: clean(what, SHOWN),
-            });
+            let text =
+                format!("{}: read as far as this: {}", clean(&host, 255), clean(what, SHOWN));
+            seen.push(Seen { host, status: Some(200), codes: Vec::new(), credential, text });
         }
         _ => {}
     }

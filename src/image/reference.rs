@@ -11,6 +11,8 @@ use std::net::Ipv6Addr;
 
 use serde::Serialize;
 
+use crate::text::{clean, is_unsafe};
+
 use super::digest::{self, Digest};
 use grammar::HUB;
 
@@ -287,6 +289,36 @@ impl Error {
             Error::DigestFormat => "digest_format",
             Error::DigestUnsupported => "digest_unsupported",
             Error::Hex64Identifier => "hex64_identifier",
+        }
+    }
+
+    /// Why `text` is no reference, one phrase for the person who wrote it.
+    pub fn describe(self, text: &str) -> String {
+        let scheme =
+            text.find("://").filter(|at| text[..*at].bytes().all(|b| b.is_ascii_alphanumeric()));
+        if let Some(at) = scheme {
+            return format!("an image takes no scheme such as {}://", clean(&text[..at], 16));
+        }
+        if text.is_empty() {
+            return "it is empty".to_owned();
+        }
+        if self == Error::Format
+            && let Some(digest) = text.split_once('@').map(|(_, digest)| digest)
+            && self.position(text).is_some_and(|at| at > text.len() - digest.len())
+        {
+            return "its digest is none: an algorithm, a colon and its full hex are wanted"
+                .to_owned();
+        }
+        if self != Error::Format {
+            return self.to_string();
+        }
+        let Some(at) = self.position(text) else { return self.to_string() };
+        let nth = text.get(..at).unwrap_or_default().chars().count() + 1;
+        match text.get(at..).and_then(|rest| rest.chars().next()) {
+            None => "something is missing at its end".to_owned(),
+            Some(c) if c.is_whitespace() => format!("character {nth} is a blank"),
+            Some(c) if is_unsafe(c) => format!("character {nth} can not be seen"),
+            Some(c) => format!("\"{c}\" can not stand at character {nth}"),
         }
     }
 

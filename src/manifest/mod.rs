@@ -49,7 +49,7 @@ impl Extraction {
     }
 
     /// Keeps the Secrets that may matter to a pull: of a docker type, or named by some
-    /// `imagePullSecrets`. Only known once all sources are there.
+    /// `imagePullSecrets`. Only known once all sources are there. Notes those that cannot be read.
     pub fn drop_other_secrets(&mut self) {
         let of_pods = self.uses.iter().flat_map(|found| &found.workload.pull_secrets);
         let of_accounts = self.service_accounts.iter().flat_map(|account| &account.pull_secrets);
@@ -58,6 +58,15 @@ impl Extraction {
             DOCKER_TYPES.contains(&secret.secret_type.as_str())
                 || named.contains(secret.name.as_str())
         });
+        for found in &self.secrets {
+            let Err(error) = &found.secret else { continue };
+            self.notes.push(Note {
+                id: "unreadable-secret",
+                text: error.to_string(),
+                place: Some((found.place.source.name.clone(), found.place.line)),
+                object: None,
+            });
+        }
     }
 }
 

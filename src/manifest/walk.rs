@@ -129,10 +129,6 @@ impl<'d> Walker<'_, 'd> {
     fn secret(&mut self, node: Node<'d>, object: &Object) {
         let ObjectName { namespace, name, .. } = &object.name;
         let secret = PullSecret::from_value(namespace.as_str(), name.as_str(), &node.to_json());
-        if let Err(error) = &secret {
-            let text = format!("Secret {name} can not be read: {error}");
-            self.note("unreadable-secret", text, node.line(), Some(&object.name));
-        }
         self.found.secrets.push(FoundSecret {
             place: self.place(node.at_path("metadata.name").unwrap_or(node)),
             namespace: namespace.clone(),

@@ -107,10 +107,10 @@ impl Client<'_> {
             Ok(sent) => Ok(sent.response),
             Err(NotAuthorised::Trouble(trouble)) => Err(trouble),
             Err(NotAuthorised::Refused(refusal)) => Err(Trouble {
-                reason: Reason::Seen(Cause::Unauthorized),
+                reason: Reason::Seen(Cause::BadAnswer),
                 host: refusal.host,
                 status: Some(refusal.status),
-                text: "the token service refused".to_owned(),
+                text: "the token service refuses what it granted before".to_owned(),
             }),
         }
     }

@@ -9,6 +9,7 @@ mod client;
 mod content;
 mod error;
 pub mod guard;
+mod hide;
 mod host;
 pub mod identity;
 mod mask;

@@ -9,7 +9,7 @@ use annotate_snippets::{
 
 use super::excerpt::{Excerpt, excerpt};
 use super::heading::{self, Heading, Level};
-use super::{Options, Report, Result, outside, place, summary};
+use super::{Options, Report, Result, focus, outside, place, summary};
 use crate::image::usage::Place;
 use crate::manifest::Note;
 
@@ -104,7 +104,8 @@ fn snippet(result: &Result, width: usize) -> Option<Snippet<'static, Annotation<
         return None;
     }
     let place = first_place(result)?;
-    let Excerpt { text, span } = excerpt(place, width)?;
+    let Excerpt { text, span } =
+        excerpt(&Place { span: focus::span(result, place), ..place.clone() }, width)?;
     let label = outside::sentence(&result.diagnosis.label);
     let label = Some(label).filter(|label| !label.is_empty());
     let mark = AnnotationKind::Primary.span(span).label(label);

@@ -5,11 +5,12 @@ pub mod auth_plan;
 mod concise;
 mod excerpt;
 pub mod explain;
+mod focus;
 mod full;
 mod heading;
 pub mod images;
 mod json;
-mod outside;
+pub(crate) mod outside;
 mod place;
 mod summary;
 
@@ -164,7 +165,7 @@ mod tests {
     fn a_narrow_terminal_cuts_source_lines_and_nothing_else() {
         let options = Options { colour: false, width: Some(60) };
         let narrow = render(&sample::report(), Format::Full, &options);
-        let line = narrow.lines().find(|it| it.contains("image\":\"nginx:nope")).unwrap();
+        let line = narrow.lines().find(|it| it.starts_with("1 |") && it.contains(":nope")).unwrap();
         assert!(line.chars().count() <= 60, "{line}");
         assert!(narrow.contains("MANIFEST_UNKNOWN; the repository is readable"));
     }

@@ -42,6 +42,8 @@ pub(super) struct Client<'a> {
     /// `None`: anonymous, or a credential that sends nothing.
     pub login: Option<(&'a Credential, Identity)>,
     pub deadline: Instant,
+    /// Hides the logins of the question.
+    pub mask: &'a Mask,
 }
 
 /// A request's Authorization header and how it was come by.
@@ -323,6 +325,7 @@ impl Client<'_> {
             deadline: self.deadline,
             cap: self.limits.token_bytes,
             error_cap: self.limits.error_bytes,
+            mask: self.mask,
         };
         let (issued, fresh) =
             self.tokens.get(&key, &realm, login.map(|(credential, _)| credential), &reach).await;
@@ -384,7 +387,7 @@ impl Client<'_> {
     /// What the answer to a manifest request says; asks once more by GET where HEAD cannot tell.
     async fn conclude(&self, sent: Sent, path: &str, digest: Option<&Digest>) -> Reply {
         let Sent { response, auth, header } = sent;
-        let mask = self.mask(header.as_ref());
+        let mask = self.mask.with(header.as_ref());
         let has_body = self.host.head_unsupported.load(Ordering::Relaxed);
         match response.status {
             200 => match self.found(&response, digest, has_body, &mask) {
@@ -422,7 +425,7 @@ impl Client<'_> {
         digest: Option<&Digest>,
         head: Option<u16>,
     ) -> Reply {
-        let mask = self.mask(header.as_ref());
+        let mask = self.mask.with(header.as_ref());
         let request = self.request(Method::GET, path, ACCEPT, self.limits.manifest_bytes, header);
         let mut response = match self.host.send(self.transport, request, self.deadline).await {
             Ok(response) => response,
@@ -451,11 +454,6 @@ impl Client<'_> {
             500..=599 => Reply::Trouble(self.server_error(&response, &mask)),
             _ => self.no_registry(&response),
         }
-    }
-
-    /// Hides the login, and what stands for it in the header.
-    pub fn mask(&self, header: Option<&HeaderValue>) -> Mask {
-        Mask::new(self.login.map(|(credential, _)| credential), header)
     }
 
     /// Reads a 200: `Ok(None)` when there is no digest and no body to make one from.

@@ -78,6 +78,7 @@ pub(super) struct Reach<'a> {
     pub deadline: Instant,
     pub cap: usize,
     pub error_cap: usize,
+    pub mask: &'a Mask,
 }
 
 impl Tokens {
@@ -266,7 +267,7 @@ fn read(
             Err(trouble(Cause::BadAnswer, "a web page instead of an answer"))
         }
         400..=499 => {
-            let (codes, text) = body::error(&response, reach.error_cap, &Mask::new(login, None));
+            let (codes, text) = body::error(&response, reach.error_cap, reach.mask);
             let auth =
                 if login.is_some() { Auth::LoginTokenRefused } else { Auth::AnonymousTokenRefused };
             let host = response.host.clone();

@@ -80,6 +80,18 @@ fn a_secret_of_another_namespace_is_not_used() {
 }
 
 #[test]
+fn an_account_that_is_not_there_to_be_read_leaves_the_finding_likely() {
+    let registry = private();
+    let named = pod_with("web", &image(&registry), &["serviceAccountName: elsewhere"]);
+    let sandbox = Sandbox::with("pod.yaml", named);
+    let report = sandbox.validate(&[]);
+    assert_eq!(report.told(), ["team/app:1 finding credentials-missing likely warn"]);
+    assert_eq!(report.of("app:1")["uses"][0]["workload"]["serviceAccount"], "elsewhere");
+    let text = sandbox.run(["validate", "."]).exits(0).stdout;
+    assert!(text.contains("ServiceAccount elsewhere could not be read here"), "{text}");
+}
+
+#[test]
 fn a_wrong_password_is_credentials_rejected() {
     let registry = private();
     let wrong = docker_config(registry.host(), "ci", "wrong");

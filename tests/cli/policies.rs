@@ -159,6 +159,16 @@ fn the_strictest_of_several_policies_wins() {
 }
 
 #[test]
+fn what_was_not_asked_is_no_doubt_of_a_policy() {
+    let registry = registry();
+    let sandbox = Sandbox::with("pods.yaml", pods(&registry));
+    let file = sandbox.write_home("policy.yaml", policy("{action: Deny, inconclusive: Deny}"));
+    let arguments = ["--policy", file.to_str().unwrap(), "--offline", "--inconclusive=fail"];
+    let report = sandbox.validate(&arguments);
+    assert_eq!((report.code, verdicts(&report)), (0, vec!["allow"; 4]));
+}
+
+#[test]
 fn a_policy_of_one_namespace_decides_nothing_in_another() {
     let registry = registry();
     let image = format!("{}/app:1", registry.host());

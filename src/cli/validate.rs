@@ -40,7 +40,8 @@ pub(super) struct Arguments {
     /// How registries are reached; default: pullproof/registries.toml in your config folder
     #[arg(long, value_name = "FILE")]
     registries: Option<PathBuf>,
-    /// Your own logins; default: REGISTRY_AUTH_FILE, then Docker's config.json
+    /// Your own logins; default: REGISTRY_AUTH_FILE, Docker's config.json, DOCKER_AUTH_CONFIG or
+    /// podman's auth.json, the first that is there
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
     /// Ask nothing: references, secrets and hygiene only

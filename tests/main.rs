@@ -5,4 +5,6 @@ mod conformance;
 mod credential;
 mod image;
 mod manifest;
+mod pull_flow;
+mod registry;
 mod support;

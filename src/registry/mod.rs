@@ -12,6 +12,7 @@ pub mod guard;
 mod hide;
 mod host;
 pub mod identity;
+mod mask;
 mod token;
 mod transport;
 

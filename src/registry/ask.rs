@@ -12,7 +12,6 @@ use super::cache::{Content as Cached, ContentKey, Facts, ManifestKey, Part, Repo
 use super::client::Client;
 use super::content::{self, ACCEPT, Listed, Manifest};
 use super::guard::Guard;
-use super::hide;
 use super::host::Host;
 use super::identity::{Identities, Identity};
 use super::mask::Mask;
@@ -103,7 +102,6 @@ impl Registry {
             let contents = self.contents(&place, question, candidate, found).await;
             answer.contents = Some(contents);
         }
-        hide::secrets(question, &mut answer);
         answer
     }
 

@@ -9,7 +9,6 @@ mod client;
 mod content;
 mod error;
 pub mod guard;
-mod hide;
 mod host;
 pub mod identity;
 mod mask;

@@ -50,7 +50,7 @@ impl Registry {
     pub fn new(settings: &Settings, guard: Guard) -> Self {
         let limits = settings.limits.clone();
         Self {
-            transport: Transport::new(guard, limits.clone()),
+            transport: Transport::new(guard, limits.clone(), settings.addresses.clone()),
             tokens: Tokens::new(),
             facts: Facts::new(limits.content_cache_bytes),
             identities: Identities::new(),
@@ -219,6 +219,7 @@ impl Registry {
         Client {
             transport: &self.transport,
             tokens: &self.tokens,
+            registries: &self.settings,
             limits: &self.limits,
             host: place.host,
             repository: place.reference.endpoint_repository(),

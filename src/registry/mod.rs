@@ -11,6 +11,7 @@ mod error;
 pub mod guard;
 mod host;
 pub mod identity;
+mod pause;
 mod token;
 mod transport;
 

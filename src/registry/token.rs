@@ -112,7 +112,16 @@ impl Tokens {
         reach: &Reach<'_>,
     ) -> Issue {
         let issued = match login {
-            Some(login) => self.fetch_with(key, realm, login, reach).await,
+            Some(login) => match self.fetch_with(key, realm, login, reach).await {
+                // A login without a user is no login to ask again with.
+                Err(TokenFailure::Refused(refusal))
+                    if refusal.status == 403 && !login.user_bytes().is_empty() =>
+                {
+                    let refusal = self.tell_why(refusal, key, realm, login, reach).await;
+                    Err(TokenFailure::Refused(refusal))
+                }
+                other => other,
+            },
             None => read(
                 reach
                     .transport
@@ -130,8 +139,12 @@ impl Tokens {
         match issued {
             Ok((token, lifetime)) => (Ok(token), lifetime),
             Err(failure) => {
-                let kept =
-                    if matches!(failure, TokenFailure::Refused(_)) { REFUSED } else { FAILED };
+                let kept = match &failure {
+                    TokenFailure::Refused(_) => REFUSED,
+                    // The pause of the host decides when it is asked again.
+                    TokenFailure::Trouble(trouble) if trouble.is_rate_limit() => Duration::ZERO,
+                    TokenFailure::Trouble(_) => FAILED,
+                };
                 (Err(failure), kept)
             }
         }
@@ -180,6 +193,31 @@ impl Tokens {
             .await;
         read(sent, true, reach)
     }
+
+    /// A 403 to a login may mean the login or the repository. Asked with the login and for no
+    /// repository, as `docker login` asks, the token service tells which.
+    async fn tell_why(
+        &self,
+        mut refusal: Refusal,
+        key: &TokenKey,
+        realm: &Url,
+        login: &Credential,
+        reach: &Reach<'_>,
+    ) -> Refusal {
+        let bare = TokenKey { scopes: Vec::new(), ..key.clone() };
+        let request = get(realm, &bare, Some(basic(login)), reach.cap);
+        let sent = reach.transport.send(&request, reach.trust, reach.permits, reach.deadline).await;
+        refusal.auth = match sent {
+            Ok(response) if response.status == 200 && token(&response).is_ok() => {
+                Auth::RepositoryRefused
+            }
+            Ok(response) if matches!(response.status, 401 | 403) && !response.is_html() => {
+                Auth::LoginRefused
+            }
+            _ => refusal.auth,
+        };
+        refusal
+    }
 }
 
 fn get(realm: &Url, key: &TokenKey, authorization: Option<HeaderValue>, cap: usize) -> Request {
@@ -201,6 +239,7 @@ fn get(realm: &Url, key: &TokenKey, authorization: Option<HeaderValue>, cap: usi
         form: None,
         cap,
         follow_redirects: false,
+        identity: key.identity,
     }
 }
 
@@ -232,6 +271,7 @@ fn post(realm: &Url, key: &TokenKey, login: &Credential, cap: usize) -> Request 
         form: Some(form),
         cap,
         follow_redirects: false,
+        identity: key.identity,
     }
 }
 

@@ -2,7 +2,7 @@
 //! addresses judged when they are resolved, redirects followed by our own rules, bodies cut at a cap,
 //! a deadline on everything. Passes no opinion on statuses.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +17,8 @@ use url::{Host, Url};
 
 use super::error::{ResolveError, classify};
 use super::guard::Guard;
+use super::identity::Identity;
+use super::pause::Pauses;
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
 use crate::settings::Limits;
@@ -44,6 +46,8 @@ pub(super) struct Request {
     /// Bytes of body read; longer success bodies are [`Reason::TooLarge`], longer error bodies are cut.
     pub cap: usize,
     pub follow_redirects: bool,
+    /// Whose request it is; a host that asks one caller to wait may answer another.
+    pub identity: Option<Identity>,
 }
 
 /// What came back.
@@ -71,18 +75,21 @@ impl Response {
 
 /// The shared HTTP client.
 pub(super) struct Transport {
-    guard: Arc<Guard>,
+    resolver: Arc<GuardedResolver>,
     limits: Limits,
+    pauses: Pauses,
     clients: Mutex<HashMap<Trust, Client>>,
     in_flight: Semaphore,
     requests: AtomicU64,
 }
 
 impl Transport {
-    pub fn new(guard: Guard, limits: Limits) -> Self {
+    /// `addresses`: see [`crate::settings::Settings::addresses`].
+    pub fn new(guard: Guard, limits: Limits, addresses: BTreeMap<String, SocketAddr>) -> Self {
         let in_flight = Semaphore::new(limits.in_flight);
         Self {
-            guard: Arc::new(guard),
+            resolver: Arc::new(GuardedResolver { guard, addresses }),
+            pauses: Pauses::new(&limits),
             limits,
             clients: Mutex::default(),
             in_flight,
@@ -130,7 +137,7 @@ impl Transport {
         let mut authorization = request.authorization.clone();
         let mut trust = trust.clone();
         for _ in 0..=self.limits.redirects {
-            if !self.guard.allows_literal(&url) {
+            if !self.resolver.guard.allows_literal(&url) {
                 return Err(refused_address(&authority(&url)));
             }
             let response = self.exchange(request, &url, authorization.as_ref(), &trust).await?;
@@ -162,6 +169,10 @@ impl Transport {
         authorization: Option<&HeaderValue>,
         trust: &Trust,
     ) -> Result<reqwest::Response, Trouble> {
+        let host = authority(url);
+        if let Some(trouble) = self.pauses.refuses(&host, request.identity) {
+            return Err(trouble);
+        }
         let client = self.client(trust).map_err(|text| Trouble {
             reason: Reason::Seen(Cause::TlsUntrusted),
             host: authority(url),
@@ -180,7 +191,6 @@ impl Transport {
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.clone());
         }
-        let host = authority(url);
         let started = Instant::now();
         let sent =
             tokio::time::timeout(self.limits.connect + self.limits.headers, builder.send()).await;
@@ -189,6 +199,9 @@ impl Transport {
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
         let answer = answer.map_err(|error| classify(&error, &host, url.scheme()));
+        if let Ok(response) = &answer {
+            self.pauses.note(&host, request.identity, response.status(), response.headers());
+        }
         let outcome = match &answer {
             Ok(response) => response.status().as_str().to_owned(),
             Err(trouble) => trouble.text.clone(),
@@ -262,7 +275,7 @@ impl Transport {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(self.limits.connect)
-            .dns_resolver(Arc::new(GuardedResolver(self.guard.clone())))
+            .dns_resolver(self.resolver.clone())
             .http1_max_headers(100)
             .http2_max_header_list_size(32 << 10)
             .pool_max_idle_per_host(self.limits.in_flight_host);
@@ -285,15 +298,25 @@ impl Transport {
 
 /// Resolves by the system and hands out only addresses that the guard allows, so that the address
 /// judged is the address dialled.
-struct GuardedResolver(Arc<Guard>);
+struct GuardedResolver {
+    guard: Guard,
+    addresses: BTreeMap<String, SocketAddr>,
+}
 
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.0.clone();
+        let guard = self.guard.clone();
+        let known = self.addresses.get(name.as_str()).copied();
         Box::pin(async move {
+            if let Some(address) = known {
+                return match guard.allows(address.ip(), address.port()) {
+                    true => Ok(Box::new(std::iter::once(address)) as Addrs),
+                    false => Err(ResolveError::AddressRefused.into()),
+                };
+            }
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
             let found = found.map_err(|error| ResolveError::NotResolved(dns_text(&error)))?;
             let allowed: Vec<SocketAddr> =

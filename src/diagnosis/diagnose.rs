@@ -218,6 +218,13 @@ fn not_found(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Cause {
         }
         Repository::NameUnknown { .. } => Cause::AbsentOrPrivate,
         Repository::Unknown if name_unknown && logged_in => Cause::RepositoryNotFound,
+        Repository::Unknown
+            if logged_in
+                && families::codes_tell(words.registry())
+                && refusal.codes.iter().any(|code| code == "MANIFEST_UNKNOWN") =>
+        {
+            missing
+        }
         Repository::Unknown if families::says_not_found_only_of_tags(words.registry()) => missing,
         Repository::Unknown => Cause::AbsentOrPrivate,
     }

@@ -11,13 +11,20 @@ struct Family {
     token_hides: bool,
     /// It hides what may not be seen before it looks for a manifest, so a 404 speaks of the tag.
     not_found_is_of_tags: bool,
+    /// Beside a login it says NAME_UNKNOWN of a repository and MANIFEST_UNKNOWN of a tag alone.
+    codes_tell: bool,
     /// Nodes normally log in by a credential plugin or a pull secret of the whole cluster.
     nodes_log_in: bool,
 }
 
 /// A registry of which nothing is known; also Harbor, Nexus and others that have no names of their own.
-const OTHER: Family =
-    Family { hosts: &[], token_hides: false, not_found_is_of_tags: false, nodes_log_in: false };
+const OTHER: Family = Family {
+    hosts: &[],
+    token_hides: false,
+    not_found_is_of_tags: false,
+    codes_tell: false,
+    nodes_log_in: false,
+};
 
 const FAMILIES: &[Family] = &[
     // Docker Hub: a token for everyone, then 401 insufficient_scope for absent and private alike.
@@ -41,6 +48,7 @@ const FAMILIES: &[Family] = &[
     // ECR: Basic from everyone; with a login 404 NAME_UNKNOWN is said apart from 403.
     Family {
         hosts: &["*.dkr.ecr*.amazonaws.com", "*.dkr.ecr*.amazonaws.com.cn", "*.dkr-ecr*.on.aws"],
+        codes_tell: true,
         nodes_log_in: true,
         ..OTHER
     },
@@ -52,6 +60,7 @@ const FAMILIES: &[Family] = &[
         token_hides: true,
         not_found_is_of_tags: true,
         nodes_log_in: true,
+        ..OTHER
     },
     // ACR: its token service refuses nobody in particular as such, unless anonymous pull is on.
     Family {
@@ -97,6 +106,11 @@ pub(super) fn token_service_hides(registry: &str) -> bool {
 /// Whether a 404 on a manifest speaks of the tag alone.
 pub(super) fn says_not_found_only_of_tags(registry: &str) -> bool {
     of(registry).not_found_is_of_tags
+}
+
+/// Whether its MANIFEST_UNKNOWN to a login speaks of the tag alone.
+pub(super) fn codes_tell(registry: &str) -> bool {
+    of(registry).codes_tell
 }
 
 /// Whether nodes normally have a login of their own for this registry.

@@ -113,6 +113,9 @@ impl Registry {
             && refusal.status == 404
         {
             match self.repository(place, sender).await.as_ref() {
+                Ok(Repository::Unknown) if sender.is_some() && refusal.codes.is_empty() => {
+                    self.reread(place, sender, &mut reply).await;
+                }
                 Ok(known) => repository = known.clone(),
                 Err(trouble) => reply = Reply::Trouble(trouble.clone()),
             }
@@ -125,6 +128,23 @@ impl Registry {
         let found = matches!(reply, Reply::Found(_));
         answer.attempts.push(Attempt { login, whose, reply, repository });
         found
+    }
+
+    /// Reads the codes of a 404 that came to a HEAD, which has no body, where the tags are not told.
+    async fn reread(&self, place: &Place<'_>, sender: Option<&Candidate>, reply: &mut Reply) {
+        let Reply::Refused(refusal) = reply else { return };
+        let target = match place.reference.target() {
+            Target::Tag(tag) => tag.to_owned(),
+            Target::Digest(digest) => digest.to_string(),
+        };
+        let client = self.client(place, sender);
+        let path = format!("v2/{}/manifests/{target}", client.repository);
+        let sent = client.get(&path, ACCEPT, self.limits.manifest_bytes).await;
+        if let Ok(response) = sent
+            && response.status == refusal.status
+        {
+            (refusal.codes, refusal.text) = body::error(&response, self.limits.error_bytes);
+        }
     }
 
     async fn manifest(&self, place: &Place<'_>, sender: Option<&Candidate>) -> Arc<Reply> {

@@ -45,7 +45,7 @@ fn ecr() -> Family {
             }
             (_, "team/mute") => Some(Answer::empty(403)),
             // A role that may pull and not list.
-            (_, "team/unlisted") if ask.kind == Kind::Tags => {
+            (_, "team/unlisted" | "absent/unlisted") if ask.kind == Kind::Tags => {
                 Some(Answer::error(403, "DENIED", "is not authorized to perform: ecr:ListImages"))
             }
             (_, "team/unlisted") => {

@@ -16,6 +16,7 @@ use super::content::{self, ACCEPT};
 use super::guard::realm_may_see_secret;
 use super::host::Host;
 use super::identity::Identity;
+use super::mask::Mask;
 use super::token::{self, Reach, TokenFailure, TokenKey, Tokens};
 use super::transport::{Request, Response, Transport, authority, bad_answer, jitter};
 use super::{basic, body};
@@ -384,9 +385,10 @@ impl Client<'_> {
     /// What the answer to a manifest request says; asks once more by GET where HEAD cannot tell.
     async fn conclude(&self, sent: Sent, path: &str, digest: Option<&Digest>) -> Reply {
         let Sent { response, auth, header } = sent;
+        let mask = self.mask(header.as_ref());
         let has_body = self.host.head_unsupported.load(Ordering::Relaxed);
         match response.status {
-            200 => match self.found(&response, digest, has_body) {
+            200 => match self.found(&response, digest, has_body, &mask) {
                 Ok(Some(found)) => Reply::Found(found),
                 Ok(None) => self.conclude_get(path, header, auth, digest, None).await,
                 Err(trouble) => Reply::Trouble(trouble),
@@ -402,12 +404,12 @@ impl Client<'_> {
                 tokio::time::sleep(jitter(AFTER_SERVER_ERROR)).await;
                 self.conclude_get(path, header, auth, digest, None).await
             }
-            401 | 404 | 429 => self.refused(&response, auth),
+            401 | 404 | 429 => self.refused(&response, auth, &mask),
             // HEAD has no body: the registry's words and codes are worth one GET.
             400..=499 if !has_body => {
                 self.conclude_get(path, header, auth, digest, Some(response.status)).await
             }
-            400..=499 => self.refused(&response, auth),
+            400..=499 => self.refused(&response, auth, &mask),
             _ => self.no_registry(&response),
         }
     }
@@ -421,6 +423,7 @@ impl Client<'_> {
         digest: Option<&Digest>,
         head: Option<u16>,
     ) -> Reply {
+        let mask = self.mask(header.as_ref());
         let request = self.request(Method::GET, path, ACCEPT, self.limits.manifest_bytes, header);
         let mut response = match self.host.send(self.transport, request, self.deadline).await {
             Ok(response) => response,
@@ -435,20 +438,25 @@ impl Client<'_> {
                 ));
             }
             response.status = status;
-            return self.refused(&response, auth);
+            return self.refused(&response, auth, &mask);
         }
         match response.status {
-            200 => match self.found(&response, digest, true) {
+            200 => match self.found(&response, digest, true, &mask) {
                 Ok(Some(found)) => Reply::Found(found),
                 Ok(None) => {
                     Reply::Trouble(bad_answer(&response.host, 200, "a manifest without content"))
                 }
                 Err(trouble) => Reply::Trouble(trouble),
             },
-            400..=499 => self.refused(&response, auth),
-            500..=599 => Reply::Trouble(self.server_error(&response)),
+            400..=499 => self.refused(&response, auth, &mask),
+            500..=599 => Reply::Trouble(self.server_error(&response, &mask)),
             _ => self.no_registry(&response),
         }
+    }
+
+    /// Hides the login, and what stands for it in the header.
+    pub fn mask(&self, header: Option<&HeaderValue>) -> Mask {
+        Mask::new(self.login.map(|(credential, _)| credential), header)
     }
 
     /// Reads a 200: `Ok(None)` when there is no digest and no body to make one from.
@@ -457,6 +465,7 @@ impl Client<'_> {
         response: &Response,
         wanted: Option<&Digest>,
         has_body: bool,
+        mask: &Mask,
     ) -> Result<Option<Found>, Trouble> {
         let bad = |text: &str| bad_answer(&response.host, 200, text);
         let media_type =
@@ -504,7 +513,7 @@ impl Client<'_> {
         Ok(Some(Found {
             host: response.host.clone(),
             digest,
-            media_type: crate::text::clean(media_type, 120),
+            media_type: clean(&mask.hide(media_type), 120),
             pulls_left: pulls_left(response),
         }))
     }
@@ -529,7 +538,7 @@ impl Client<'_> {
         Ok(named)
     }
 
-    fn refused(&self, response: &Response, auth: Auth) -> Reply {
+    fn refused(&self, response: &Response, auth: Auth, mask: &Mask) -> Reply {
         if response.status == 429 {
             return Reply::Trouble(Trouble {
                 reason: Reason::Seen(Cause::RateLimited),
@@ -546,9 +555,9 @@ impl Client<'_> {
                 text: "plain http was sent to a port that speaks TLS".to_owned(),
             });
         }
-        let (codes, text) = body::error(response, self.limits.error_bytes);
+        let (codes, text) = body::error(response, self.limits.error_bytes, mask);
         let challenge_error = match self.challenge(response) {
-            Use::Bearer(bearer) => bearer.error,
+            Use::Bearer(bearer) => bearer.error.map(|error| mask.hide(&error)),
             _ => None,
         };
         Reply::Refused(Refusal {
@@ -570,8 +579,8 @@ impl Client<'_> {
         response.status == 400 && self.host.url("").scheme() == "http" && says_so()
     }
 
-    fn server_error(&self, response: &Response) -> Trouble {
-        let (_, text) = body::error(response, self.limits.error_bytes);
+    fn server_error(&self, response: &Response, mask: &Mask) -> Trouble {
+        let (_, text) = body::error(response, self.limits.error_bytes, mask);
         let text = if text.is_empty() { "an error of its own".to_owned() } else { text };
         Trouble {
             reason: Reason::Seen(Cause::RegistryError),

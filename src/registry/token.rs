@@ -18,6 +18,7 @@ use url::Url;
 use super::basic;
 use super::body;
 use super::identity::Identity;
+use super::mask::Mask;
 use super::transport::{Request, Response, Transport, Trust, bad_answer};
 use crate::credential::Credential;
 use crate::diagnosis::cause::{Cause, Reason};
@@ -132,7 +133,7 @@ impl Tokens {
                         reach.deadline,
                     )
                     .await,
-                false,
+                None,
                 reach,
             ),
         };
@@ -178,7 +179,7 @@ impl Tokens {
                         .unwrap_or_else(PoisonError::into_inner)
                         .insert(realm.to_string());
                 }
-                _ => return read(sent, true, reach),
+                _ => return read(sent, Some(login), reach),
             }
         }
         let authorization = Some(basic(login));
@@ -191,7 +192,7 @@ impl Tokens {
                 reach.deadline,
             )
             .await;
-        read(sent, true, reach)
+        read(sent, Some(login), reach)
     }
 
     /// A 403 to a login may mean the login or the repository. Asked with the login and for no
@@ -277,10 +278,14 @@ fn post(realm: &Url, key: &TokenKey, login: &Credential, cap: usize) -> Request 
 
 fn read(
     sent: Result<Response, Trouble>,
-    with_login: bool,
+    login: Option<&Credential>,
     reach: &Reach<'_>,
 ) -> Result<(Token, Duration), TokenFailure> {
-    let response = sent.map_err(TokenFailure::Trouble)?;
+    // Its host may be the registry's own, so the words tell which of the two failed.
+    let response = sent.map_err(|trouble| {
+        let text = format!("the token service: {}", trouble.text);
+        TokenFailure::Trouble(Trouble { text, ..trouble })
+    })?;
     let trouble = |cause: Cause, text: &str| {
         TokenFailure::Trouble(Trouble {
             reason: Reason::Seen(cause),
@@ -298,9 +303,9 @@ fn read(
             Err(trouble(Cause::BadAnswer, "a web page instead of an answer"))
         }
         400..=499 => {
-            let (codes, text) = body::error(&response, reach.error_cap);
+            let (codes, text) = body::error(&response, reach.error_cap, &Mask::new(login, None));
             let auth =
-                if with_login { Auth::LoginTokenRefused } else { Auth::AnonymousTokenRefused };
+                if login.is_some() { Auth::LoginTokenRefused } else { Auth::AnonymousTokenRefused };
             let host = response.host.clone();
             Err(TokenFailure::Refused(Refusal {
                 host,

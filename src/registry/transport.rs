@@ -223,8 +223,9 @@ impl Transport {
         let mut body = Vec::new();
         if request.method != Method::HEAD {
             let encoded = headers
-                .get(header::CONTENT_ENCODING)
-                .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+                .get_all(header::CONTENT_ENCODING)
+                .iter()
+                .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
             if encoded {
                 return Err(bad_answer(
                     &host,

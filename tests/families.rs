@@ -48,13 +48,15 @@ impl World {
         client(&self.settings)
     }
 
-    /// A question about `team/app:1` in this registry, with the login of this password or none.
+    /// A question about `team/app:1` in this registry, with the good, bad, expired or empty login, or
+    /// none.
     pub fn question(&self, image: &str, password: Option<&str>) -> Question {
         let image = match self.registry {
             "docker.io" => image.to_owned(),
             registry => format!("{registry}/{image}"),
         };
-        let login = password.map(|password| (self.user, password));
+        let password = password.map(secret);
+        let login = password.as_deref().map(|password| (self.user, password));
         question(&image, self.registry, login)
     }
 
@@ -62,6 +64,11 @@ impl World {
     pub async fn ask(&self, client: &Registry, image: &str, password: Option<&str>) -> Diagnosis {
         ask(&self.settings, client, &self.question(image, password)).await
     }
+}
+
+/// The password of the login of this name; no word that occurs in answers.
+pub fn secret(login: &str) -> String {
+    if login.is_empty() { String::new() } else { format!("{login}-CANARY-7c1f") }
 }
 
 /// Settings in which these names lead to a server on loopback that the authority vouches for.

@@ -237,7 +237,8 @@ fn token_refused(refusal: &Refusal, words: &Words<'_>) -> Cause {
         _ if families::says_login_expired(refusal) => Cause::CredentialsRejected,
         (Auth::LoginRefused, _) | (Auth::LoginTokenRefused, 401) => Cause::CredentialsRejected,
         (Auth::RepositoryRefused, _) if is_known_to_exist(words) => Cause::AccessDenied,
-        (Auth::RepositoryRefused, _) | (Auth::LoginTokenRefused, 403) => Cause::AbsentOrPrivate,
+        (Auth::RepositoryRefused, _) => Cause::AbsentOrPrivate,
+        (Auth::LoginTokenRefused, 403) if hides => Cause::AbsentOrPrivate,
         (Auth::LoginTokenRefused, _) => Cause::Unauthorized,
         (_, 401) if !hides => Cause::CredentialsMissing,
         // Nobody is refused as such with 403, but what is absent or private may be.

@@ -113,16 +113,7 @@ impl Tokens {
         reach: &Reach<'_>,
     ) -> Issue {
         let issued = match login {
-            Some(login) => match self.fetch_with(key, realm, login, reach).await {
-                // A login without a user is no login to ask again with.
-                Err(TokenFailure::Refused(refusal))
-                    if refusal.status == 403 && !login.user_bytes().is_empty() =>
-                {
-                    let refusal = self.tell_why(refusal, key, realm, login, reach).await;
-                    Err(TokenFailure::Refused(refusal))
-                }
-                other => other,
-            },
+            Some(login) => self.fetch_with(key, realm, login, reach).await,
             None => read(
                 reach
                     .transport
@@ -192,7 +183,16 @@ impl Tokens {
                 reach.deadline,
             )
             .await;
-        read(sent, Some(login), reach)
+        match read(sent, Some(login), reach) {
+            // A login without a user is none to ask again with.
+            Err(TokenFailure::Refused(refusal))
+                if refusal.status == 403 && !login.user_bytes().is_empty() =>
+            {
+                let refusal = self.tell_why(refusal, key, realm, login, reach).await;
+                Err(TokenFailure::Refused(refusal))
+            }
+            other => other,
+        }
     }
 
     /// A 403 to a login may mean the login or the repository. Asked with the login and for no

@@ -16,7 +16,7 @@ async fn a_stale_login_to_ghcr_breaks_a_public_image_and_is_told_from_a_private_
     assert_eq!((id(&stale), stale.pulls), ("credentials-rejected", Some(false)));
     let last = tokens(&world).pop().unwrap();
     assert_eq!(last.field("scope"), None, "the last question is about the login alone");
-    assert_eq!(last.basic(), Some(("ci".to_owned(), "expired".to_owned())));
+    assert_eq!(last.basic(), Some(("ci".to_owned(), secret("expired"))));
 
     let foreign = world.ask(&world.client(), "team/foreign:1", Some("good")).await;
     assert_eq!(id(&foreign), "absent-or-private");

@@ -170,11 +170,11 @@ fn has_any(text: &str, words: &[&str]) -> bool {
 
 /// The refusal's text without the names of the repository, in lower case.
 fn words(refusal: &Refusal, repository: &str) -> String {
-    let text = refusal.text.to_ascii_lowercase().replace(repository, "");
-    repository
-        .split('/')
-        .filter(|part| part.len() > 3)
-        .fold(text, |text, part| text.replace(part, ""))
+    let names = std::iter::once(repository).chain(repository.split('/'));
+    names
+        // Shorter ones are found in ordinary words.
+        .filter(|name| name.len() > 3)
+        .fold(refusal.text.to_ascii_lowercase(), |text, name| text.replace(name, ""))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod host;
 pub mod identity;
 mod mask;
 mod pause;
+mod resolve;
 mod token;
 mod transport;
 

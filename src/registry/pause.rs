@@ -10,6 +10,7 @@ use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap};
 use tokio::time::Instant;
 
+use super::body;
 use super::identity::Identity;
 use super::transport::jitter;
 use crate::diagnosis::cause::{Cause, Reason};
@@ -56,7 +57,10 @@ impl Pauses {
             reason: Reason::Seen(Cause::RateLimited),
             host: host.to_owned(),
             status: Some(429),
-            text: format!("too many requests; not asked again for {} s", left.as_secs() + 1),
+            text: format!(
+                "too many requests; not asked again for {}",
+                body::in_words(left.as_secs() + 1)
+            ),
         })
     }
 

@@ -80,6 +80,12 @@ pub(super) struct Reach<'a> {
     pub error_cap: usize,
 }
 
+impl Reach<'_> {
+    async fn send(&self, request: &Request) -> Result<Response, Trouble> {
+        self.transport.send(request, self.trust, self.permits, self.deadline).await
+    }
+}
+
 impl Tokens {
     pub fn new() -> Self {
         let cache = Cache::builder().max_capacity(100_000).expire_after(ByIssue).build();
@@ -114,19 +120,7 @@ impl Tokens {
     ) -> Issue {
         let issued = match login {
             Some(login) => self.fetch_with(key, realm, login, reach).await,
-            None => read(
-                reach
-                    .transport
-                    .send(
-                        &get(realm, key, None, reach.cap),
-                        reach.trust,
-                        reach.permits,
-                        reach.deadline,
-                    )
-                    .await,
-                None,
-                reach,
-            ),
+            None => read(reach.send(&get(realm, key, None, reach.cap)).await, None, reach),
         };
         match issued {
             Ok((token, lifetime)) => (Ok(token), lifetime),
@@ -153,15 +147,7 @@ impl Tokens {
         let by_get =
             self.get_only.lock().unwrap_or_else(PoisonError::into_inner).contains(realm.as_str());
         if !by_get {
-            let sent = reach
-                .transport
-                .send(
-                    &post(realm, key, login, reach.cap),
-                    reach.trust,
-                    reach.permits,
-                    reach.deadline,
-                )
-                .await;
+            let sent = reach.send(&post(realm, key, login, reach.cap)).await;
             match &sent {
                 Ok(response) if matches!(response.status, 400 | 401) => {}
                 Ok(response) if matches!(response.status, 404 | 405) => {
@@ -174,15 +160,7 @@ impl Tokens {
             }
         }
         let authorization = Some(basic(login));
-        let sent = reach
-            .transport
-            .send(
-                &get(realm, key, authorization, reach.cap),
-                reach.trust,
-                reach.permits,
-                reach.deadline,
-            )
-            .await;
+        let sent = reach.send(&get(realm, key, authorization, reach.cap)).await;
         match read(sent, Some(login), reach) {
             // A login without a user is none to ask again with.
             Err(TokenFailure::Refused(refusal))
@@ -207,7 +185,7 @@ impl Tokens {
     ) -> Refusal {
         let bare = TokenKey { scopes: Vec::new(), ..key.clone() };
         let request = get(realm, &bare, Some(basic(login)), reach.cap);
-        let sent = reach.transport.send(&request, reach.trust, reach.permits, reach.deadline).await;
+        let sent = reach.send(&request).await;
         refusal.auth = match sent {
             Ok(response) if response.status == 200 && token(&response).is_ok() => {
                 Auth::RepositoryRefused

@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Method};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::{Host, Url};
 
-use super::error::{ResolveError, classify};
+use super::error::classify;
 use super::guard::Guard;
 use super::identity::Identity;
 use super::pause::Pauses;
+use super::resolve::GuardedResolver;
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
 use crate::settings::Limits;
@@ -295,45 +295,6 @@ impl Transport {
             .build()
             .map_err(|_| "no certificate authorities were found on this system".to_owned())
     }
-}
-
-/// Resolves by the system and hands out only addresses that the guard allows, so that the address
-/// judged is the address dialled.
-struct GuardedResolver {
-    guard: Guard,
-    addresses: BTreeMap<String, SocketAddr>,
-}
-
-/// Addresses of one name that are tried.
-const MAX_ADDRESSES: usize = 16;
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.guard.clone();
-        let known = self.addresses.get(name.as_str()).copied();
-        Box::pin(async move {
-            if let Some(address) = known {
-                return match guard.allows(address.ip(), address.port()) {
-                    true => Ok(Box::new(std::iter::once(address)) as Addrs),
-                    false => Err(ResolveError::AddressRefused.into()),
-                };
-            }
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found = found.map_err(|error| ResolveError::NotResolved(dns_text(&error)))?;
-            let allowed: Vec<SocketAddr> =
-                found.filter(|address| guard.allows(address.ip(), 0)).take(MAX_ADDRESSES).collect();
-            if allowed.is_empty() {
-                return Err(ResolveError::AddressRefused.into());
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// The system's text without its prefix.
-fn dns_text(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.rsplit(": ").next().unwrap_or(&text).to_owned()
 }
 
 /// `host[:port]` of a URL, without user info, path and query.

@@ -64,6 +64,17 @@ async fn f12_a_host_that_asks_for_two_seconds_gets_them_for_all_its_images() {
 }
 
 #[tokio::test]
+async fn f12_what_was_seen_shortly_before_is_still_told() {
+    let (server, settings) = plain(Config::open(), Limits::default()).await;
+    let asker = Asker::new(&server, &settings);
+    assert_eq!(asker.about("app:1", None).await, "pullable");
+    server.fault(Fault::on("*", "*").retry_after("60"));
+    assert_eq!(asker.about("app:2", None).await, "rate-limited");
+    assert_eq!(asker.about("app:1", None).await, "pullable");
+    assert_eq!(server.count(), 2, "{:?}", server.log());
+}
+
+#[tokio::test]
 async fn f12_another_login_goes_on_and_nobody_in_particular_waits() {
     let (server, settings) = plain(Config::open(), Limits::default()).await;
     server.fault(Fault::in_repository("app").retry_after("60").once());

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 
 use crate::credential::{Keyring, Source};
 use crate::diagnosis::{
-    Cause, Certainty, Context, Diagnosis, Outcome, PodLogin, Question, Reason, diagnose,
+    Cause, Certainty, Context, Diagnosis, Listed, Outcome, PodLogin, Question, Reason, diagnose,
     without_asking,
 };
 use crate::image::platform::Runtime;
@@ -297,6 +297,7 @@ impl Road<'_> {
     ) -> Answered {
         uses.sort_by_cached_key(place_of_use);
         let mut verdict: Option<Verdict> = None;
+        let (seen, mut unwise) = (diagnosis.findings.len(), Vec::<Listed>::new());
         for found in &uses {
             let subject = subject(found, labels);
             hygiene::add(self.policies, &subject, &mut diagnosis);
@@ -304,7 +305,14 @@ impl Road<'_> {
             if verdict.as_ref().is_none_or(|strictest| judged.action > strictest.action) {
                 verdict = Some(judged);
             }
+            // What is unwise for one use must not be judged by the policies of the next.
+            for listed in diagnosis.findings.drain(seen..) {
+                if unwise.iter().all(|known| known.cause != listed.cause) {
+                    unwise.push(listed);
+                }
+            }
         }
+        diagnosis.findings.extend(unwise);
         let verdict = verdict.unwrap_or(Verdict {
             action: Action::Allow,
             policy: None,

@@ -13,7 +13,7 @@ mod refusals;
 
 /// Whether a node's pull went well: in transfer mode, in local mode.
 fn recorded(id: &str) -> (bool, bool) {
-    let table = crate::conformance::read("pull_flow").unwrap();
+    let table = crate::conformance::read("pull_flow").expect("the table");
     let case = crate::conformance::cases(&table).iter().find(|case| case["id"] == id);
     let case = case.unwrap_or_else(|| panic!("{id} is not in the table"));
     let ok = |name: &str| case[name].as_bool().unwrap_or_else(|| panic!("{id}: no {name}"));

@@ -6,9 +6,11 @@ mod budget;
 mod faults;
 mod guard;
 mod logins;
+mod output;
 mod own_login;
 mod redirects;
 mod secrets;
+mod spellings;
 mod tls;
 mod tokens;
 
@@ -134,7 +136,7 @@ impl Ask {
     }
 
     pub fn platform(mut self, text: &str) -> Self {
-        self.question.platforms.push(Platform::parse(text).unwrap());
+        self.question.platforms.push(Platform::parse(text).expect("a platform"));
         self
     }
 

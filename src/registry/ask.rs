@@ -12,7 +12,6 @@ use super::cache::{Content as Cached, ContentKey, Facts, ManifestKey, Part, Repo
 use super::client::Client;
 use super::content::{self, ACCEPT, Listed, Manifest};
 use super::guard::Guard;
-use super::hide;
 use super::host::Host;
 use super::identity::{Identities, Identity};
 use super::mask::Mask;
@@ -46,6 +45,8 @@ struct Place<'a> {
     host: &'a Host,
     reference: &'a Reference,
     deadline: Instant,
+    /// Hides the logins of the question.
+    mask: Mask,
 }
 
 impl Registry {
@@ -78,7 +79,9 @@ impl Registry {
         let Some(host) = self.host(&question.reference) else {
             return unusable_host(&question.reference);
         };
-        let place = Place { host: &host, reference: &question.reference, deadline };
+        let logins = question.candidates.iter().chain(&question.own);
+        let mask = Mask::new(logins.map(|candidate| &candidate.credential));
+        let place = Place { host: &host, reference: &question.reference, deadline, mask };
         let mut answer = Answer::default();
         let anonymous = [None];
         let pods: Vec<Option<&Candidate>> = question.candidates.iter().map(Some).collect();
@@ -103,7 +106,6 @@ impl Registry {
             let contents = self.contents(&place, question, candidate, found).await;
             answer.contents = Some(contents);
         }
-        hide::secrets(question, &mut answer);
         answer
     }
 
@@ -148,12 +150,14 @@ impl Registry {
         };
         let client = self.client(place, sender);
         let path = format!("v2/{}/manifests/{target}", client.repository);
-        let mask = client.mask(None);
         let sent = client.get(&path, ACCEPT, self.limits.manifest_bytes).await;
         if let Ok(response) = sent
             && response.status == refusal.status
         {
-            (refusal.codes, refusal.text) = body::error(&response, self.limits.error_bytes, &mask);
+            let (codes, _) = body::error(&response, self.limits.error_bytes, client.mask);
+            let is_code =
+                |code: &String| code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+            refusal.codes = codes.into_iter().filter(is_code).collect();
         }
     }
 
@@ -185,9 +189,8 @@ impl Registry {
             identity: sender.map(|candidate| self.identity(candidate)),
         };
         let ask = async {
-            let client = self.client(place, sender);
-            let listed = client.tags().await;
-            Arc::new(self.read_tags(place.host, listed, &client.mask(None)))
+            let listed = self.client(place, sender).tags().await;
+            Arc::new(self.read_tags(place.host, listed, &place.mask))
         };
         self.facts.repositories.get_with_by_ref(&key, ask).await
     }
@@ -242,7 +245,7 @@ impl Registry {
         Reader { registry: self, place, client }.read(found, question).await
     }
 
-    fn client<'a>(&'a self, place: &Place<'a>, sender: Option<&'a Candidate>) -> Client<'a> {
+    fn client<'a>(&'a self, place: &'a Place<'a>, sender: Option<&'a Candidate>) -> Client<'a> {
         Client {
             transport: &self.transport,
             tokens: &self.tokens,
@@ -252,6 +255,7 @@ impl Registry {
             repository: place.reference.endpoint_repository(),
             login: sender.map(|candidate| (&candidate.credential, self.identity(candidate))),
             deadline: place.deadline,
+            mask: &place.mask,
         }
     }
 
@@ -353,7 +357,7 @@ impl Reader<'_> {
                 Ok(Content::Manifest { config: Some(self.config(&config.digest).await?) })
             }
             Manifest::Artifact { config_type } => Err(Unread::Contents(Contents::Unsupported {
-                what: artifact_text(&config_type),
+                what: format!("an artifact ({}), not a container image", self.shown(&config_type)),
                 pulls: true,
             })),
             Manifest::Index(listed) => self.index(listed, question).await,
@@ -462,7 +466,7 @@ impl Reader<'_> {
             Kind::NoRegistry => return Err(self.bad("content without a manifest's type")),
             Kind::Unknown => {
                 return Err(unsupported(
-                    &format!("the media type {}", crate::text::clean(media_type, 120)),
+                    &format!("the media type {}", self.shown(media_type)),
                     false,
                 ));
             }
@@ -514,6 +518,11 @@ impl Reader<'_> {
         }
     }
 
+    /// A type as the registry names it, fit to be shown.
+    fn shown(&self, media_type: &str) -> String {
+        crate::text::clean(&self.client.mask.hide(media_type), 120)
+    }
+
     fn bad(&self, text: &str) -> Unread {
         Unread::Trouble(bad_answer(&self.place.host.registry, 200, text))
     }
@@ -531,10 +540,6 @@ impl Reader<'_> {
 
 fn unsupported(what: &str, pulls: bool) -> Unread {
     Unread::Contents(Contents::Unsupported { what: what.to_owned(), pulls })
-}
-
-fn artifact_text(config_type: &str) -> String {
-    format!("an artifact ({}), not a container image", crate::text::clean(config_type, 120))
 }
 
 /// An index tree on its way to being known, with the digests of its entries.

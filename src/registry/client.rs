@@ -43,14 +43,16 @@ pub(super) struct Client<'a> {
     /// `None`: anonymous, or a credential that sends nothing.
     pub login: Option<(&'a Credential, Identity)>,
     pub deadline: Instant,
+    /// Hides the logins of the question.
+    pub mask: &'a Mask,
 }
 
 /// A request's Authorization header and how it was come by.
 struct Authorised {
     header: Option<HeaderValue>,
     auth: Auth,
-    /// The token, when it came from the cache and may be stale.
-    stale: Option<TokenKey>,
+    /// Which token it is, and whether it was issued just now.
+    token: Option<(TokenKey, bool)>,
 }
 
 /// Why no Authorization header could be made.
@@ -246,7 +248,8 @@ impl Client<'_> {
         token::scopes(&kept, self.repository)
     }
 
-    /// Sends the request as the challenge demands; a token from the cache that is refused is renewed once.
+    /// Sends the request as the challenge demands. A token from the cache that is refused is renewed
+    /// once, and so is a new one that is called invalid: it may have ended while its request waited.
     async fn with(
         &self,
         challenge: &Use,
@@ -259,13 +262,13 @@ impl Client<'_> {
             let response =
                 self.host.send(self.transport, request(authorised.header), self.deadline).await;
             let response = response.map_err(NotAuthorised::Trouble)?;
-            match authorised.stale {
-                Some(key)
+            match (authorised.token, &header) {
+                (Some((key, fresh)), Some(sent))
                     if response.status == 401
                         && !renewed
-                        && !is_insufficient(&self.challenge(&response)) =>
+                        && is_worth_another_token(&self.challenge(&response), fresh) =>
                 {
-                    self.tokens.forget(&key).await;
+                    self.tokens.forget(&key, sent).await;
                     renewed = true;
                 }
                 _ => return Ok(Sent { response, auth: authorised.auth, header }),
@@ -324,6 +327,7 @@ impl Client<'_> {
             deadline: self.deadline,
             cap: self.limits.token_bytes,
             error_cap: self.limits.error_bytes,
+            mask: self.mask,
         };
         let (issued, fresh) =
             self.tokens.get(&key, &realm, login.map(|(credential, _)| credential), &reach).await;
@@ -334,7 +338,7 @@ impl Client<'_> {
                     (Some(_), None) => Auth::Withheld,
                     (None, None) => Auth::AnonymousToken,
                 };
-                Ok(Authorised { header: Some(token.0), auth, stale: (!fresh).then_some(key) })
+                Ok(Authorised { header: Some(token.0), auth, token: Some((key, fresh)) })
             }
             Err(_) if self.login.is_some() && !trusted => {
                 Err(NotAuthorised::Trouble(self.realm_not_trusted()))
@@ -349,7 +353,7 @@ impl Client<'_> {
             Some((credential, _)) => Ok(Authorised {
                 header: Some(basic(credential)),
                 auth: Auth::BasicSent,
-                stale: None,
+                token: None,
             }),
             None => Err(NotAuthorised::Refused(Refusal {
                 host: self.host.registry.clone(),
@@ -385,7 +389,7 @@ impl Client<'_> {
     /// What the answer to a manifest request says; asks once more by GET where HEAD cannot tell.
     async fn conclude(&self, sent: Sent, path: &str, digest: Option<&Digest>) -> Reply {
         let Sent { response, auth, header } = sent;
-        let mask = self.mask(header.as_ref());
+        let mask = self.mask.with(header.as_ref());
         let has_body = self.host.head_unsupported.load(Ordering::Relaxed);
         match response.status {
             200 => match self.found(&response, digest, has_body, &mask) {
@@ -423,7 +427,7 @@ impl Client<'_> {
         digest: Option<&Digest>,
         head: Option<u16>,
     ) -> Reply {
-        let mask = self.mask(header.as_ref());
+        let mask = self.mask.with(header.as_ref());
         let request = self.request(Method::GET, path, ACCEPT, self.limits.manifest_bytes, header);
         let mut response = match self.host.send(self.transport, request, self.deadline).await {
             Ok(response) => response,
@@ -452,11 +456,6 @@ impl Client<'_> {
             500..=599 => Reply::Trouble(self.server_error(&response, &mask)),
             _ => self.no_registry(&response),
         }
-    }
-
-    /// Hides the login, and what stands for it in the header.
-    pub fn mask(&self, header: Option<&HeaderValue>) -> Mask {
-        Mask::new(self.login.map(|(credential, _)| credential), header)
     }
 
     /// Reads a 200: `Ok(None)` when there is no digest and no body to make one from.
@@ -611,6 +610,14 @@ fn pulls_left(response: &Response) -> Option<u64> {
     value.split(';').next()?.trim().parse().ok()
 }
 
-fn is_insufficient(challenge: &Use) -> bool {
-    matches!(challenge, Use::Bearer(bearer) if bearer.error.as_deref() == Some("insufficient_scope"))
+fn is_worth_another_token(challenge: &Use, fresh: bool) -> bool {
+    let error = match challenge {
+        Use::Bearer(bearer) => bearer.error.as_deref(),
+        _ => None,
+    };
+    match error {
+        Some("insufficient_scope") => false,
+        Some("invalid_token") => true,
+        _ => !fresh,
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -11,9 +12,11 @@ use super::guard::Guard;
 /// Resolves by the system and hands out only addresses that the guard allows, so that the address
 /// judged is the address dialled.
 pub(super) struct GuardedResolver {
-    pub guard: Guard,
+    pub guard: Arc<Guard>,
     /// Where a name is led instead; see [`crate::settings::Settings::addresses`].
-    pub addresses: BTreeMap<String, SocketAddr>,
+    pub addresses: Arc<BTreeMap<String, SocketAddr>>,
+    /// The port that is dialled, where the guard looks at ports, else 0.
+    pub port: u16,
 }
 
 /// Addresses of one name that are tried.
@@ -21,7 +24,7 @@ const MAX_ADDRESSES: usize = 16;
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.guard.clone();
+        let (guard, port) = (self.guard.clone(), self.port);
         let known = self.addresses.get(name.as_str()).copied();
         Box::pin(async move {
             if let Some(address) = known {
@@ -32,8 +35,10 @@ impl Resolve for GuardedResolver {
             }
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
             let found = found.map_err(|error| ResolveError::NotResolved(dns_text(&error)))?;
-            let allowed: Vec<SocketAddr> =
-                found.filter(|address| guard.allows(address.ip(), 0)).take(MAX_ADDRESSES).collect();
+            let allowed: Vec<SocketAddr> = found
+                .filter(|address| guard.allows(address.ip(), port))
+                .take(MAX_ADDRESSES)
+                .collect();
             if allowed.is_empty() {
                 return Err(ResolveError::AddressRefused.into());
             }

@@ -78,6 +78,7 @@ pub(super) struct Reach<'a> {
     pub deadline: Instant,
     pub cap: usize,
     pub error_cap: usize,
+    pub mask: &'a Mask,
 }
 
 impl Reach<'_> {
@@ -106,9 +107,12 @@ impl Tokens {
         (entry.into_value().0, fresh)
     }
 
-    /// Forgets a token that the registry did not take.
-    pub async fn forget(&self, key: &TokenKey) {
-        self.cache.invalidate(key).await;
+    /// Forgets a token that the registry did not take, unless another question already renewed it.
+    pub async fn forget(&self, key: &TokenKey, refused: &HeaderValue) {
+        let kept = self.cache.get(key).await;
+        if matches!(kept, Some((Ok(token), _)) if token.0 == *refused) {
+            self.cache.invalidate(key).await;
+        }
     }
 
     async fn fetch(
@@ -281,7 +285,7 @@ fn read(
             Err(trouble(Cause::BadAnswer, "a web page instead of an answer"))
         }
         400..=499 => {
-            let (codes, text) = body::error(&response, reach.error_cap, &Mask::new(login, None));
+            let (codes, text) = body::error(&response, reach.error_cap, reach.mask);
             let auth =
                 if login.is_some() { Auth::LoginTokenRefused } else { Auth::AnonymousTokenRefused };
             let host = response.host.clone();

@@ -75,10 +75,12 @@ impl Response {
 
 /// The shared HTTP client.
 pub(super) struct Transport {
-    resolver: Arc<GuardedResolver>,
+    guard: Arc<Guard>,
+    addresses: Arc<BTreeMap<String, SocketAddr>>,
     limits: Limits,
     pauses: Pauses,
-    clients: Mutex<HashMap<Trust, Client>>,
+    /// By trust, and by port where the guard looks at ports: a resolver is not told which one is dialled.
+    clients: Mutex<HashMap<(Trust, u16), Client>>,
     in_flight: Semaphore,
     requests: AtomicU64,
 }
@@ -88,7 +90,8 @@ impl Transport {
     pub fn new(guard: Guard, limits: Limits, addresses: BTreeMap<String, SocketAddr>) -> Self {
         let in_flight = Semaphore::new(limits.in_flight);
         Self {
-            resolver: Arc::new(GuardedResolver { guard, addresses }),
+            guard: Arc::new(guard),
+            addresses: Arc::new(addresses),
             pauses: Pauses::new(&limits),
             limits,
             clients: Mutex::default(),
@@ -137,7 +140,7 @@ impl Transport {
         let mut authorization = request.authorization.clone();
         let mut trust = trust.clone();
         for _ in 0..=self.limits.redirects {
-            if !self.resolver.guard.allows_literal(&url) {
+            if !self.guard.allows_literal(&url) {
                 return Err(refused_address(&authority(&url)));
             }
             let response = self.exchange(request, &url, authorization.as_ref(), &trust).await?;
@@ -173,7 +176,7 @@ impl Transport {
         if let Some(trouble) = self.pauses.refuses(&host, request.identity) {
             return Err(trouble);
         }
-        let client = self.client(trust).map_err(|text| Trouble {
+        let client = self.client(trust, url).map_err(|text| Trouble {
             reason: Reason::Seen(Cause::TlsUntrusted),
             host: authority(url),
             status: None,
@@ -260,23 +263,28 @@ impl Transport {
         Ok(Response { status: status.as_u16(), headers, body, host })
     }
 
-    fn client(&self, trust: &Trust) -> Result<Client, String> {
+    fn client(&self, trust: &Trust, url: &Url) -> Result<Client, String> {
+        let port = url.port_or_known_default().filter(|_| self.guard.looks_at_ports()).unwrap_or(0);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(trust) {
+        if let Some(client) = clients.get(&(trust.clone(), port)) {
             return Ok(client.clone());
         }
-        let client = self.build(trust)?;
-        clients.insert(trust.clone(), client.clone());
+        let client = self.build(trust, port)?;
+        clients.insert((trust.clone(), port), client.clone());
         Ok(client)
     }
 
-    fn build(&self, trust: &Trust) -> Result<Client, String> {
+    fn build(&self, trust: &Trust, port: u16) -> Result<Client, String> {
         let mut builder = Client::builder()
             .user_agent(concat!("pullproof/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(self.limits.connect)
-            .dns_resolver(self.resolver.clone())
+            .dns_resolver(Arc::new(GuardedResolver {
+                guard: self.guard.clone(),
+                addresses: self.addresses.clone(),
+                port,
+            }))
             .http1_max_headers(100)
             .http2_max_header_list_size(32 << 10)
             .pool_max_idle_per_host(self.limits.in_flight_host);

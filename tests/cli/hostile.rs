@@ -127,6 +127,38 @@ fn b44_a_broken_file_is_a_finding_and_the_others_go_on() {
 }
 
 #[test]
+fn b44_documents_after_a_broken_one_and_beside_a_huge_file_are_read() {
+    let broken = "---\napiVersion: v1\nkind: [\n";
+    let sandbox = Sandbox::with("mid.yaml", pod("a", "No/One") + broken + &pod("b", "No/Two"));
+    let huge = std::fs::File::create(sandbox.work().join("huge.yaml")).unwrap();
+    std::io::Write::write_all(&mut &huge, b"apiVersion: v1\nkind: Pod\n").unwrap();
+    huge.set_len(100 << 20).unwrap();
+    sandbox.write("latin1.yaml", b"apiVersion: v1\nkind: Pod\nmetadata: {name: \xe9}\n");
+    let report = sandbox.validate(&["--offline"]);
+    let expected = [
+        "- finding unparsable-manifest certain deny",
+        "- finding unparsable-manifest certain deny",
+        "One finding invalid-reference certain deny",
+        "- finding unparsable-manifest certain deny",
+        "Two finding invalid-reference certain deny",
+    ];
+    assert_eq!(report.told(), expected);
+    let files = report.results().iter().map(|it| it["uses"][0]["file"].as_str().unwrap());
+    let expected = ["huge.yaml", "latin1.yaml", "mid.yaml", "mid.yaml", "mid.yaml"];
+    assert_eq!(files.collect::<Vec<_>>(), expected);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn b45_a_name_that_is_no_text_is_shown_without_its_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let sandbox = Sandbox::new();
+    sandbox.write(std::ffi::OsStr::from_bytes(b"bad\xff.yaml"), pod("p", "No/Image"));
+    let text = sandbox.run(["validate", ".", "--offline", "-o", "concise"]).exits(1).stdout;
+    assert!(text.starts_with("bad\u{fffd}.yaml:8:12: error[invalid-reference]"), "{text}");
+}
+
+#[test]
 fn b44_odd_but_good_manifests_are_read() {
     let registry = FakeRegistry::start_blocking(Config::open());
     registry.push_image("app", "1", "linux/amd64");

@@ -80,6 +80,18 @@ fn a_secret_of_another_namespace_is_not_used() {
 }
 
 #[test]
+fn an_account_that_is_not_there_to_be_read_leaves_the_finding_likely() {
+    let registry = private();
+    let named = pod_with("web", &image(&registry), &["serviceAccountName: elsewhere"]);
+    let sandbox = Sandbox::with("pod.yaml", named);
+    let report = sandbox.validate(&[]);
+    assert_eq!(report.told(), ["team/app:1 finding credentials-missing likely warn"]);
+    assert_eq!(report.of("app:1")["uses"][0]["workload"]["serviceAccount"], "elsewhere");
+    let text = sandbox.run(["validate", "."]).exits(0).stdout;
+    assert!(text.contains("ServiceAccount elsewhere could not be read here"), "{text}");
+}
+
+#[test]
 fn a_wrong_password_is_credentials_rejected() {
     let registry = private();
     let wrong = docker_config(registry.host(), "ci", "wrong");
@@ -142,20 +154,30 @@ fn an_own_login_answers_where_the_pods_is_not_known_and_says_so() {
         command.env(variable, value).args(["validate", "pod.yaml", "-o", "json"]).args(arguments);
         Run::of(&mut command).report()
     };
+    sandbox.write_home("run/containers/auth.json", login(&registry));
+    let runtime = sandbox.home().join("run").display().to_string();
     let reports = [
         run("X", "x", &["--authfile", &file]),
         run("DOCKER_CONFIG", &folder.display().to_string(), &[]),
         run("REGISTRY_AUTH_FILE", &file, &[]),
+        run("DOCKER_AUTH_CONFIG", &login(&registry), &[]),
+        run("XDG_RUNTIME_DIR", &runtime, &[]),
     ];
-    for report in reports {
-        assert_eq!(report.told(), ["team/app:1 pullable allow"]);
+    let podman = format!("{runtime}/containers/auth.json");
+    let origins = [file.as_str(), &file, &file, "DOCKER_AUTH_CONFIG", &podman];
+    for (report, origin) in reports.iter().zip(origins) {
+        assert_eq!(report.told(), ["team/app:1 pullable allow"], "{origin}");
         assert_eq!(report.of("app:1")["pulls"], Value::Null);
-        report.says("app:1", &format!("docker config {file}"));
+        report.says("app:1", &format!("docker config {origin}"));
     }
     let text = sandbox.run(["validate", "pod.yaml", "--authfile", &file]).exits(0).stdout;
     assert!(text.contains("pulled with your own login (docker config "), "{text}");
     assert!(text.contains("Pod shop/web was not let in"), "{text}");
     sandbox.run(["validate", "pod.yaml", "--authfile", "nowhere.json"]).exits(2);
+    let mut command = sandbox.command();
+    command.env("DOCKER_AUTH_CONFIG", "{CANARY").args(["validate", "pod.yaml"]);
+    let run = Run::of(&mut command).exits(2);
+    assert_eq!(run.stderr, "error: DOCKER_AUTH_CONFIG is not usable: not valid JSON\n");
 }
 
 #[test]

@@ -72,6 +72,36 @@ fn a_selector_and_an_affinity_ask_for_platforms() {
 }
 
 #[test]
+fn all_expressions_of_a_term_must_hold_and_one_open_term_leaves_it_open() {
+    let registry = registry();
+    let wanted = |terms: &str| {
+        let required = "requiredDuringSchedulingIgnoredDuringExecution";
+        let spec =
+            format!("affinity: {{nodeAffinity: {{{required}: {{nodeSelectorTerms: [{terms}]}}}}}}");
+        let pod = pod_with("p", &format!("{}/both:1", registry.host()), &[&spec]);
+        let report = Sandbox::with("pod.yaml", pod).validate(&[]);
+        report.of("both:1")["wanted"].clone()
+    };
+    let arch = |operator: &str, values: &str| {
+        format!("{{key: kubernetes.io/arch, operator: {operator}, values: [{values}]}}")
+    };
+    let (any, arm, not_arm) =
+        (arch("In", "amd64, arm64"), arch("In", "arm64"), arch("NotIn", "arm64"));
+    let term = |expressions: &[&String]| {
+        let all: Vec<&str> = expressions.iter().map(|it| it.as_str()).collect();
+        format!("{{matchExpressions: [{}]}}", all.join(", "))
+    };
+    assert_eq!(wanted(&term(&[&any, &arm])), json!(["linux/arm64"]));
+    assert_eq!(wanted(&term(&[&any, &not_arm])), json!(["linux/amd64"]));
+    assert_eq!(
+        wanted(&format!("{}, {}", term(&[&any, &not_arm]), term(&[&arm]))),
+        json!(["linux/amd64", "linux/arm64"])
+    );
+    assert_eq!(wanted(&format!("{}, {}", term(&[&arm]), term(&[&not_arm]))), json!([]));
+    assert_eq!(wanted(&term(&[&not_arm])), json!([]));
+}
+
+#[test]
 fn a_policy_asks_for_platforms_and_may_then_deny_a_part() {
     let registry = registry();
     let sandbox = Sandbox::with("pod.yaml", pod("p", &format!("{}/arm:1", registry.host())));

@@ -45,11 +45,11 @@ fn a_policy_decides_and_is_named() {
             ["allow", "warn", "warn", "allow"],
             0,
         ),
-        ("{causes: [{id: latest-tag, action: Deny}]}", ["allow", "warn", "warn", "deny"], 1),
+        ("{causes: [{id: latest-tag, action: Deny}]}", ["allow", "deny", "warn", "deny"], 1),
         (
             "{causes: [{id: unpinned, action: Warn}], inconclusive: Audit}",
-            ["warn", "warn", "warn", "warn"],
-            0,
+            ["warn", "deny", "warn", "warn"],
+            1,
         ),
     ] {
         let report = judged(&registry, &pods(&registry), spec);
@@ -130,7 +130,7 @@ fn the_heading_names_the_rule_that_decided() {
     };
     let online = [
         "warning[unpinned]",
-        "warning[tag-not-found]",
+        "error[tag-not-found]",
         "could not tell[registry-error]",
         "error[latest-tag]",
         "error[latest-tag]",
@@ -156,6 +156,34 @@ fn the_strictest_of_several_policies_wins() {
     let report = sandbox.validate(&["--policy", file.to_str().unwrap()]);
     assert_eq!(report.of("app:nope")["policy"], "strict");
     assert_eq!(report.code, 1);
+}
+
+#[test]
+fn what_was_not_asked_is_no_doubt_of_a_policy() {
+    let registry = registry();
+    let sandbox = Sandbox::with("pods.yaml", pods(&registry));
+    let file = sandbox.write_home("policy.yaml", policy("{action: Deny, inconclusive: Deny}"));
+    let arguments = ["--policy", file.to_str().unwrap(), "--offline", "--inconclusive=fail"];
+    let report = sandbox.validate(&arguments);
+    assert_eq!((report.code, verdicts(&report)), (0, vec!["allow"; 4]));
+}
+
+#[test]
+fn a_policy_of_one_namespace_decides_nothing_in_another() {
+    let registry = registry();
+    let image = format!("{}/app:1", registry.host());
+    let there = pod("a", &image).replace("namespace: shop", "namespace: prod");
+    let only_prod = "{match: {namespaces: [prod]}, action: Warn, registries: {allow: [ghcr.io]}}";
+    let second =
+        policy("{match: {namespaces: [shop]}, causes: [{id: registry-not-allowed, action: Deny}]}");
+    let both = format!("{}---\n{}", policy(only_prod), second.replace("name: p", "name: q"));
+    for manifests in [there.clone() + &pod("b", &image), pod("b", &image) + &there] {
+        let sandbox = Sandbox::with("pods.yaml", manifests);
+        let file = sandbox.write_home("policies.yaml", &both);
+        let report = sandbox.validate(&["--policy", file.to_str().unwrap()]);
+        assert_eq!(report.told(), ["app:1 pullable allow"]);
+        assert_eq!(report.of("app:1")["findings"][0]["id"], "registry-not-allowed");
+    }
 }
 
 #[test]

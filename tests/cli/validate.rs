@@ -144,6 +144,14 @@ fn what_a_registry_may_answer_has_its_cause() {
         "App:1 finding invalid-reference certain deny",
     ];
     assert_eq!(report.told(), expected);
+    let seen = |image: &str| report.of(image)["evidence"][0].clone();
+    let unreached = seen(&format!("{refused}/app:1"));
+    assert_eq!((&unreached["status"], &unreached["credential"]), (&Value::Null, &Value::Null));
+    assert_eq!(unreached["host"], refused.as_str());
+    assert_eq!(seen("busy:1")["status"], 429);
+    let doubt = report.of("busy:1");
+    let open = ["certainty", "pulls", "runs", "digest"].map(|field| doubt[field].clone());
+    assert_eq!(open, [const { Value::Null }; 4]);
 }
 
 #[test]

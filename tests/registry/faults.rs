@@ -92,6 +92,24 @@ async fn f05_a_body_that_drips_for_ever_ends_with_the_question() {
 }
 
 #[tokio::test]
+async fn f29_many_questions_to_a_hung_host_end_together_and_hold_up_no_other() {
+    let (hung, healthy) = (registry().await, registry().await);
+    hung.fault(Fault::on("*", "*").hang());
+    let mut settings = settings_for(hung.host(), plain_http());
+    settings.registries = settings.registries.with_host(healthy.host(), plain_http());
+    let client = client(&settings);
+    let started = Instant::now();
+    let asks = (0..100).map(|n| image(format!("{}/app:{n}", hung.host())).of(&client));
+    let (hung, healthy) = tokio::join!(futures_util::future::join_all(asks), async {
+        app(&healthy).of(&client).await
+    });
+    assert!(started.elapsed() < limits().question + Duration::from_secs(1));
+    assert!(hung.iter().all(|asked| asked.id() == "timeout"), "{hung:?}");
+    assert_eq!(healthy.id(), "pullable");
+    assert!(healthy.took < Duration::from_secs(1), "{:?}", healthy.took);
+}
+
+#[tokio::test]
 async fn f06_an_endless_manifest_is_cut_at_the_limit() {
     let registry = registry().await;
     registry.fault(Fault::on("HEAD", MANIFEST).answer(405));

@@ -71,6 +71,25 @@ async fn b19_an_allowed_address_is_reached_by_a_cluster() {
 }
 
 #[tokio::test]
+async fn b19_an_allowed_address_and_port_is_reached_by_a_name_too() {
+    let registry = FakeRegistry::start(Config::open()).await;
+    registry.push_image("app", "1", "linux/amd64");
+    let trap = Trap::start().await;
+    let port = |host: &str| host.rsplit_once(':').unwrap().1.to_owned();
+    let (named, other) = (port(registry.host()), port(trap.host()));
+    let mut settings = settings_for("localhost:*", plain_http());
+    settings.registries.allow_addresses = vec![AllowedAddress {
+        net: "127.0.0.1/32".parse().unwrap(),
+        port: Some(named.parse().unwrap()),
+    }];
+    let client = client_at(Door::Cluster, &settings);
+    let asked = image(format!("localhost:{other}/app:1")).of(&client).await;
+    assert_eq!((asked.id(), trap.connections()), ("address-refused", 0), "{asked:?}");
+    let asked = image(format!("localhost:{named}/app:1")).of(&client).await;
+    assert_eq!(asked.id(), "pullable", "{asked:?}");
+}
+
+#[tokio::test]
 async fn b18_redirects_and_realms_to_refused_addresses_are_not_dialled() {
     let registry = FakeRegistry::start(Config::open()).await;
     registry.push_image("app", "1", "linux/amd64");

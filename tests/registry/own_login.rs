@@ -55,6 +55,14 @@ async fn it_proves_that_the_pods_login_lacks_the_right() {
 }
 
 #[tokio::test]
+async fn beside_a_login_that_sends_nothing_it_proves_a_missing_one() {
+    let registry = registry(Config::bearer()).await;
+    let ask = app(&registry).login("pod", "");
+    let asked = ask.of(&plain_client(registry.host())).await;
+    assert_eq!((asked.id(), asked.pulls()), ("credentials-missing", Some(false)), "{asked:?}");
+}
+
+#[tokio::test]
 async fn a_rejected_login_of_the_pod_stays_rejected() {
     let registry = registry(Config::bearer()).await;
     let ask = app(&registry).login("pod", "expired-password");

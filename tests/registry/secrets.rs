@@ -216,4 +216,9 @@ async fn b42_a_type_that_spells_the_password_is_not_shown() {
     registry.fault(Fault::on("*", MANIFEST).header("content-type", &odd).after(1));
     let asked = app(&registry).of(&plain_client(registry.host())).await;
     assert_eq!(asked.id(), "unsupported-manifest", "{asked:?}");
+    let config = format!("{{\"config\":{{\"mediaType\":\"{odd}\",\"digest\":\"x\"}}}}");
+    registry.push_raw("chart", "1", crate::support::media_type::MANIFEST, config);
+    let ask = image(format!("{}/chart:1", registry.host())).login("ci", CANARY);
+    let asked = ask.platform("linux/amd64").of(&plain_client(registry.host())).await;
+    assert_eq!(asked.id(), "unsupported-manifest", "{asked:?}");
 }

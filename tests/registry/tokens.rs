@@ -95,6 +95,39 @@ async fn f20_a_token_that_was_revoked_is_renewed_once() {
 }
 
 #[tokio::test]
+async fn f20_tokens_revoked_under_many_questions_are_renewed_once_for_all() {
+    let registry = private(Config::bearer().latency(Duration::from_millis(10))).await;
+    let tags: Vec<String> = (0..40).map(|n| format!("t{n}")).collect();
+    for tag in &tags {
+        registry.push_image("app", tag, "linux/amd64");
+    }
+    let client = plain_client(registry.host());
+    assert_eq!(app(&registry).of(&client).await.id(), "pullable");
+    registry.revoke_tokens();
+    registry.reset_counts();
+    let asks = tags
+        .iter()
+        .map(|tag| image(format!("{}/app:{tag}", registry.host())).login("ci", CANARY).of(&client));
+    let asked = futures_util::future::join_all(asks).await;
+    assert!(asked.iter().all(|asked| asked.id() == "pullable"), "{asked:?}");
+    assert_eq!(registry.count_of("POST", "/token"), 1, "{:?}", registry.log());
+}
+
+#[tokio::test]
+async fn f20_a_new_token_that_is_called_invalid_is_renewed_once() {
+    let registry = private(Config::bearer()).await;
+    let challenge = format!(
+        "Bearer realm=\"{}/token\",service=\"fake-registry\",error=\"invalid_token\"",
+        registry.url()
+    );
+    // It ended while its request waited for a turn; a runtime asks for another one, too.
+    registry.fault(Fault::on("HEAD", MANIFEST).challenge(&[&challenge]).nth(2));
+    let asked = app(&registry).of(&plain_client(registry.host())).await;
+    assert_eq!(asked.id(), "pullable", "{asked:?}");
+    assert_eq!(registry.count_of("*", "/token"), 2);
+}
+
+#[tokio::test]
 async fn b41_a_token_of_ten_mebibytes_is_not_read() {
     let registry = private(Config::bearer()).await;
     let body = format!("{{\"token\":\"{}\"}}", "a".repeat(10 << 20));
@@ -126,7 +159,7 @@ async fn b41_access_token_is_used_before_token() {
     registry.fault(Fault::on("*", "/token").answer_with(200, "application/json", both));
     app(&registry).of(&plain_client(registry.host())).await;
     let sent: Vec<_> = registry.requests().into_iter().filter_map(|r| r.authorization).collect();
-    assert_eq!(sent, ["Bearer two"]);
+    assert!(!sent.is_empty() && sent.iter().all(|header| header == "Bearer two"), "{sent:?}");
 }
 
 #[tokio::test]

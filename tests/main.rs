@@ -5,6 +5,7 @@
 mod cli;
 mod conformance;
 mod credential;
+mod families;
 mod image;
 mod manifest;
 mod project;

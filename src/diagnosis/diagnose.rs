@@ -2,7 +2,7 @@
 //! stands wherever the evidence does not reach further.
 
 use super::advice::{self, Words};
-use super::cause::{Cause, Certainty, Class, Reason};
+use super::cause::{Cause, Certainty, Reason};
 use super::evidence::{
     Answer, Attempt, Auth, By, Contents, Found, Refusal, Reply, Repository, Trouble, Whose,
 };
@@ -97,9 +97,13 @@ fn read_contents(words: &Words<'_>) -> Diagnosis {
 /// Only a login of the person who asks found it: whose fault that is depends on what is known of
 /// the Pod's.
 fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
-    let has_pod = !words.context.asker.is_empty();
-    if !has_pod {
-        return present(words, own, found);
+    if words.own_counts() {
+        let mut diagnosis = present(words, own, found);
+        let has_pod = !words.context.asker.is_empty();
+        if has_pod && diagnosis.outcome == Outcome::Pullable {
+            diagnosis.pulls = None;
+        }
+        return diagnosis;
     }
     let reading = readings(words).into_iter().next();
     if let (true, Some(Reading::Cause(cause))) = (words.context.pod_login.is_known, reading) {
@@ -145,7 +149,7 @@ fn readings(words: &Words<'_>) -> Vec<Reading> {
         let Some(reading) = read(attempt, words) else { continue };
         let proves_absence =
             matches!(reading, Reading::Cause(Cause::TagNotFound | Cause::DigestNotFound));
-        if attempt.whose == Whose::Pod || proves_absence {
+        if words.counts(attempt) || proves_absence {
             ranked.push((rank(&reading), reading));
         }
     }
@@ -267,10 +271,13 @@ fn login_cause(cause: Cause, words: &Words<'_>) -> Cause {
 }
 
 /// `likely` where a node may know better; see the causes page.
-fn certainty(cause: Cause, context: &Context) -> Certainty {
-    let about_login = cause.class() == Class::Credential || cause == Cause::AbsentOrPrivate;
-    let login_unknown = context.nodes_may_log_in || !context.pod_login.unread.is_empty();
-    if context.has_mirrors || (about_login && login_unknown) {
+fn certainty(cause: Cause, words: &Words<'_>) -> Certainty {
+    let context = words.context;
+    let login_unknown = context.nodes_may_log_in
+        || !context.pod_login.unread.is_empty()
+        || (context.own_only && !context.asker.is_empty())
+        || advice::own_login_decides(words);
+    if context.has_mirrors || (cause.is_about_login() && login_unknown) {
         Certainty::Likely
     } else {
         Certainty::Certain
@@ -279,7 +286,7 @@ fn certainty(cause: Cause, context: &Context) -> Certainty {
 
 /// A finding in full: words, label, advice, what it means for a pull.
 pub(super) fn finding(cause: Cause, words: &Words<'_>) -> Diagnosis {
-    let certainty = certainty(cause, words.context);
+    let certainty = certainty(cause, words);
     let summary = words.summary(cause);
     let pulls = match (cause, certainty) {
         (Cause::PlatformWrong, _) => Some(true),

@@ -2,6 +2,10 @@
 //! then, where they were refused, the logins of the person who asks; after a 404 the repository's
 //! tags; and, when platforms are wanted, as much of the content as their choice needs.
 
+mod own;
+
+pub use own::another_login_may_help;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -85,13 +89,7 @@ impl Registry {
                 break;
             }
         }
-        if answer.found().is_none() && answer.attempts.iter().all(login_may_help) {
-            for candidate in &question.own {
-                if self.attempt(&place, Some(candidate), Whose::Own, &mut answer).await {
-                    break;
-                }
-            }
-        }
+        self.attempt_own(&place, question, &mut answer).await;
         if !question.platforms.is_empty() {
             answer.contents = self.contents(&place, question, &answer).await;
         }
@@ -241,6 +239,10 @@ impl Registry {
 
 /// A host that the runtime itself could not make a URL of.
 fn unusable_host(reference: &Reference) -> Answer {
+    Answer { attempts: vec![no_attempt(reference)], contents: None }
+}
+
+fn no_attempt(reference: &Reference) -> Attempt {
     let trouble = Trouble {
         reason: Reason::Seen(crate::diagnosis::Cause::DnsFailure),
         host: reference.registry().to_owned(),
@@ -248,19 +250,7 @@ fn unusable_host(reference: &Reference) -> Answer {
         text: "the host is no usable address".to_owned(),
     };
     let reply = Reply::Trouble(trouble);
-    let attempt =
-        Attempt { login: None, whose: Whose::Pod, reply, repository: Repository::Unknown };
-    Answer { attempts: vec![attempt], contents: None }
-}
-
-/// Whether another login could change what was answered.
-fn login_may_help(attempt: &Attempt) -> bool {
-    match (&attempt.reply, &attempt.repository) {
-        (_, Repository::Readable { .. }) => false,
-        (Reply::Refused(refusal), _) => matches!(refusal.status, 401 | 403 | 404),
-        (Reply::Trouble(trouble), _) => trouble.reason == Reason::RealmNotTrusted,
-        (Reply::Found(_), _) => false,
-    }
+    Attempt { login: None, whose: Whose::Pod, reply, repository: Repository::Unknown }
 }
 
 /// At most this many tags are kept of a listing.

@@ -1,6 +1,7 @@
 //! Flags, environment and files become one checked [`Settings`]. Nothing else reads the environment.
 
 pub mod limits;
+mod own_logins;
 pub mod registries;
 
 use std::path::{Path, PathBuf};
@@ -8,15 +9,18 @@ use std::path::{Path, PathBuf};
 pub use limits::Limits;
 pub use registries::{HostSettings, NodeCredentials, Registries};
 
-use crate::credential::docker_config::{self, DockerConfig};
+use crate::credential::helper::{Bounds, Helpers};
+use crate::credential::{DockerConfig, OwnLogins};
 
 /// Everything a run is told from outside, checked.
 #[derive(Debug, Default)]
 pub struct Settings {
     pub registries: Registries,
     pub limits: Limits,
-    /// The login of the person or pipeline that runs pullproof.
-    pub own_login: Option<DockerConfig>,
+    /// The logins of the person or pipeline that runs pullproof, in the order they are tried.
+    pub own_logins: Vec<DockerConfig>,
+    /// Where credential helpers are looked for.
+    pub helper_folders: Vec<PathBuf>,
     /// Things about the settings worth telling, for example a login that is not used.
     pub notes: Vec<String>,
 }
@@ -35,6 +39,8 @@ pub enum Error {
 pub struct Paths {
     pub registries: Option<PathBuf>,
     pub authfile: Option<PathBuf>,
+    /// Leave the person's logins where they are.
+    pub without_own_logins: bool,
 }
 
 impl Settings {
@@ -48,14 +54,16 @@ impl Settings {
             },
         };
         let mut settings = Settings { registries, ..Settings::default() };
-        if let Some((file, text)) = own_login(paths)? {
-            let login = DockerConfig::own(file.as_str(), text.as_bytes()).map_err(|error| {
-                Error::Invalid { file: file.into(), reason: error.reason.to_string() }
-            })?;
-            settings.notes.extend(login.notes().iter().map(ToString::to_string));
-            settings.own_login = Some(login);
+        if !paths.without_own_logins {
+            settings.read_own_logins(paths)?;
         }
         Ok(settings)
+    }
+
+    /// The person's logins with the helpers they name.
+    pub fn own_logins(&self) -> OwnLogins {
+        let bounds = Bounds { deadline: self.limits.helper, output: self.limits.helper_bytes };
+        OwnLogins::new(&self.own_logins, Helpers::new(self.helper_folders.clone(), bounds))
     }
 }
 
@@ -65,23 +73,6 @@ fn variable(name: &str) -> Option<PathBuf> {
 
 fn config_folder() -> Option<PathBuf> {
     variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")))
-}
-
-/// The docker configuration of the person who runs us: `--authfile`, REGISTRY_AUTH_FILE,
-/// DOCKER_CONFIG, `~/.docker/config.json`, the first that is named or there.
-fn own_login(paths: &Paths) -> Result<Option<(String, String)>, Error> {
-    let named = paths.authfile.clone().or_else(|| variable("REGISTRY_AUTH_FILE"));
-    if let Some(file) = named {
-        return read(&file, docker_config::MAX_FILE)
-            .map(|text| Some((file.display().to_string(), text)));
-    }
-    let folder =
-        variable("DOCKER_CONFIG").or_else(|| variable("HOME").map(|home| home.join(".docker")));
-    match folder.map(|folder| folder.join("config.json")) {
-        Some(file) if file.is_file() => read(&file, docker_config::MAX_FILE)
-            .map(|text| Some((file.display().to_string(), text))),
-        _ => Ok(None),
-    }
 }
 
 /// Reads a text file of at most `cap` bytes.

@@ -1,6 +1,8 @@
 //! The logins of the person who runs pullproof: where they are read, helpers, identity tokens, where
 //! they go and where they never go, and `auth check`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic where they broke")]
+
 mod check;
 mod helpers;
 mod leaks;

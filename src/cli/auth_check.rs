@@ -80,13 +80,22 @@ async fn rows(
     pod: &[Candidate],
 ) -> Vec<Row> {
     let own = settings.own_logins().of(reference).await;
-    let mut rows = Vec::new();
-    for candidate in pod.iter().chain(&own.candidates) {
-        let standing = standing(&registry.ask_as(reference, Some(candidate)).await);
-        rows.push(Row::of(candidate, standing));
-    }
-    rows.extend(own.failures.iter().map(Row::failed));
-    rows.push(Row::anonymous(standing(&registry.ask_as(reference, None).await)));
+    let logins: Vec<&Candidate> = pod.iter().chain(&own.candidates).collect();
+    let attempts = registry.ask_each(reference, &logins).await;
+    let standings = attempts.iter().map(standing);
+    // The last attempt is nobody's.
+    let mut rows: Vec<Row> = logins
+        .iter()
+        .map(|login| Some(*login))
+        .chain([None])
+        .zip(standings)
+        .map(|(login, standing)| match login {
+            Some(login) => Row::of(login, standing),
+            None => Row::anonymous(standing),
+        })
+        .collect();
+    let failed = own.failures.iter().map(Row::failed);
+    rows.splice(logins.len()..logins.len(), failed);
     rows
 }
 

@@ -121,10 +121,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     extraction.uses.extend(arguments.image.iter().map(|text| inputs::named(text)));
     if extraction.uses.is_empty() && extraction.broken.is_empty() {
         super::note(&report::images::remarks(&extraction));
-        return Err(Failure::misuse(anyhow::anyhow!(
-            "no image found in {} manifest files",
-            extraction.files
-        )));
+        return Err(inputs::nothing_found(&extraction));
     }
     for note in &settings.notes {
         super::note(&format!("note: {note}"));

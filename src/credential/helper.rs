@@ -93,13 +93,14 @@ impl fmt::Display for What {
 
 /// A login, or none for this server, or why that could not be told.
 type Answer = Result<Option<Credential>, What>;
+/// A helper and a server.
+type Key = (String, String);
 
 /// All helpers of a process.
 pub struct Helpers {
     folders: Vec<PathBuf>,
     bounds: Bounds,
-    /// By helper and server.
-    answers: Mutex<HashMap<(String, String), Arc<OnceCell<Answer>>>>,
+    answers: Mutex<HashMap<Key, Arc<OnceCell<Answer>>>>,
     permits: Semaphore,
 }
 

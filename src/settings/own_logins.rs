@@ -11,8 +11,8 @@ use crate::credential::docker_config::{self, DockerConfig};
 const DOCKER_AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
 
 impl Settings {
-    /// Reads the logins. A file that is named must be usable; what lies in a usual place and is not
-    /// is noted, and the others are used.
+    /// Reads the logins. What a flag or a variable names must be usable; a file in a usual place that
+    /// is not is noted, and the others are used.
     pub(super) fn read_own_logins(&mut self, paths: &Paths) -> Result<(), Error> {
         let folders = variable("PATH").unwrap_or_default();
         self.helper_folders = std::env::split_paths(&folders).collect();
@@ -21,20 +21,21 @@ impl Settings {
             return Ok(());
         }
         let [docker, podman @ ..] = usual_files();
-        let variable = variable(DOCKER_AUTH_CONFIG).map(|text| {
+        self.add_usual(docker);
+        if let Some(text) = variable(DOCKER_AUTH_CONFIG) {
             let text = text.as_os_str().as_encoded_bytes();
-            from_text(Path::new(DOCKER_AUTH_CONFIG), text)
-        });
-        let in_file =
-            |file: Option<PathBuf>| file.filter(|file| file.is_file()).map(|file| from_file(&file));
-        let found = [in_file(docker), variable].into_iter().chain(podman.map(in_file));
-        for login in found.flatten() {
-            match login {
-                Ok(login) => self.add_login(login),
-                Err(error) => self.notes.push(format!("no login is taken from there: {error}")),
-            }
+            self.add_login(from_text(Path::new(DOCKER_AUTH_CONFIG), text)?);
         }
+        podman.into_iter().for_each(|file| self.add_usual(file));
         Ok(())
+    }
+
+    fn add_usual(&mut self, file: Option<PathBuf>) {
+        match file.filter(|file| file.is_file()).map(|file| from_file(&file)) {
+            None => {}
+            Some(Ok(login)) => self.add_login(login),
+            Some(Err(error)) => self.notes.push(format!("no login is taken from there: {error}")),
+        }
     }
 
     fn add_login(&mut self, login: DockerConfig) {

@@ -1,9 +1,9 @@
 //! Questions beyond the Pod's own credentials: the logins of the person who asks, tried only where the
-//! Pod's were refused, and one login alone.
+//! Pod's were refused, and logins each alone.
 
 use tokio::time::Instant;
 
-use super::{Place, Registry, no_attempt};
+use super::{Mask, Place, Registry, mask, no_attempt};
 use crate::credential::Candidate;
 use crate::diagnosis::Question;
 use crate::diagnosis::cause::Reason;
@@ -16,38 +16,44 @@ impl Registry {
     pub async fn ask_own(&self, question: &Question, answer: &mut Answer) {
         let deadline = Instant::now() + self.limits.question;
         let Some(host) = self.host(&question.reference) else { return };
-        let place = Place { host: &host, reference: &question.reference, deadline };
-        self.attempt_own(&place, question, answer).await;
-        if !question.platforms.is_empty() {
-            answer.contents = self.contents(&place, question, answer).await;
-        }
+        let place =
+            Place { host: &host, reference: &question.reference, deadline, mask: mask(question) };
+        let let_in = self.attempt_own(&place, question, answer).await.map(Some);
+        self.add_contents(&place, question, let_in, answer).await;
     }
 
-    /// Asks with one login alone, or with none.
-    pub async fn ask_as(&self, reference: &Reference, candidate: Option<&Candidate>) -> Attempt {
+    /// Asks with each login alone and then with none: one attempt for each.
+    pub async fn ask_each(&self, reference: &Reference, logins: &[&Candidate]) -> Vec<Attempt> {
+        let logins_and_nobody = logins.iter().map(|login| Some(*login)).chain([None]);
+        let Some(host) = self.host(reference) else {
+            return logins_and_nobody.map(|_| no_attempt(reference)).collect();
+        };
+        let mask = Mask::new(logins.iter().map(|login| &login.credential));
         let mut answer = Answer::default();
-        if let Some(host) = self.host(reference) {
+        for login in logins_and_nobody {
             let deadline = Instant::now() + self.limits.question;
-            let place = Place { host: &host, reference, deadline };
-            self.attempt(&place, candidate, Whose::Pod, &mut answer).await;
+            let place = Place { host: &host, reference, deadline, mask: mask.clone() };
+            self.attempt(&place, login, Whose::Pod, &mut answer).await;
         }
-        answer.attempts.pop().unwrap_or_else(|| no_attempt(reference))
+        answer.attempts
     }
 
-    pub(super) async fn attempt_own(
+    /// The login that was let in, if any was.
+    pub(super) async fn attempt_own<'a>(
         &self,
         place: &Place<'_>,
-        question: &Question,
+        question: &'a Question,
         answer: &mut Answer,
-    ) {
+    ) -> Option<&'a Candidate> {
         if !another_login_may_help(answer) {
-            return;
+            return None;
         }
         for candidate in &question.own {
             if self.attempt(place, Some(candidate), Whose::Own, answer).await {
-                break;
+                return Some(candidate);
             }
         }
+        None
     }
 }
 

@@ -284,6 +284,7 @@ impl Road<'_> {
             let found = own.of(&question.reference).await;
             context.own_failures =
                 found.failures.iter().map(|failed| failed.failure.to_string()).collect();
+            context.own_failures.dedup();
             question.own = found.candidates;
             self.registry.ask_own(&question, &mut answer).await;
         }

@@ -1,7 +1,7 @@
 //! T08, T29, T47: where a person's login never goes, and what is never taken for one.
 
 use super::*;
-use crate::support::{Config, Trap};
+use crate::support::{Config, Fault, Trap};
 
 const CANARY: &str = "CANARY-own-77b2";
 
@@ -104,6 +104,12 @@ fn t29_no_output_shows_a_secret() {
         assert!(run.stdout.contains("docker-credential-kept"), "{}", run.all());
         is_clean(&run);
     }
+    // A gateway that says back what it was sent, also to the next who asks.
+    let echo = format!("bad login Basic {} {CANARY}", STANDARD.encode(format!("ci:{CANARY}")));
+    registry.fault(Fault::in_repository("team/app").error(403, "DENIED", &echo));
+    let run = place.run(&["auth", "check", &image(&registry), "-o", "json"]);
+    assert!(run.stdout.contains("bad login"), "{}", run.all());
+    is_clean(&run);
 }
 
 #[test]

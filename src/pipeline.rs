@@ -2,11 +2,13 @@
 //! judged, and a report comes out. The one place that joins the rooms; knows no door.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt;
 
-use crate::credential::{Keyring, Source};
+use crate::credential::Source;
+use crate::credential::own::{HelperFailed, OwnLogins};
 use crate::diagnosis::{
     Cause, Certainty, Context, Diagnosis, Listed, Outcome, PodLogin, Question, Reason, diagnose,
     without_asking,
@@ -18,8 +20,8 @@ use crate::logins::{Login, Logins};
 use crate::manifest::{Extraction, Note};
 use crate::policy::matching::Subject;
 use crate::policy::{Action, ImageCheckPolicy, Verdict, hygiene, judge, wants};
-use crate::registry::Registry;
 use crate::registry::identity::Identity;
+use crate::registry::{Registry, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
 use crate::settings::{NodeCredentials, Settings};
 
@@ -32,6 +34,19 @@ pub struct Options {
     pub runtimes: Vec<Runtime>,
     /// Ask no registry.
     pub offline: bool,
+    pub credentials: Credentials,
+}
+
+/// Whose credentials images are asked with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Credentials {
+    /// The Pod's alone, as a node would.
+    Pod,
+    /// The person's own alone; the Pod's secrets are neither used nor judged.
+    Own,
+    /// The Pod's, then the person's own where those were refused.
+    #[default]
+    Any,
 }
 
 /// Told as questions are answered: how many are done, of how many.
@@ -85,12 +100,14 @@ impl Road<'_> {
                 .collect();
         let groups = self.groups(std::mem::take(&mut extraction.uses), &logins, &labels);
         let files = extraction.files;
-        let mut results = self.ask_all(groups, &labels, progress).await;
+        let own = self.settings.own_logins();
+        let mut results = self.ask_all(groups, &own, &labels, progress).await;
         for broken in std::mem::take(&mut extraction.broken) {
             results.push(self.unparsable(broken));
         }
         results.sort_by_cached_key(place_of);
         let mut notes: Vec<Note> = extraction.notes;
+        notes.extend(own.failures().iter().map(helper_failed));
         notes.sort_by(|a, b| a.place.cmp(&b.place));
         let summary = self.summary(&results, files, started);
         Report { results, notes, summary }
@@ -157,7 +174,10 @@ impl Road<'_> {
         if let Some(why) = self.never_pulled(found, reference) {
             return not_asked(why);
         }
-        let login = logins.of(&found.workload);
+        let login = match self.options.credentials {
+            Credentials::Own => Arc::default(),
+            Credentials::Pod | Credentials::Any => logins.of(&found.workload),
+        };
         if let Some((source, reason)) = &login.broken {
             let outcome =
                 Outcome::Finding { cause: Cause::SecretInvalid, certainty: Certainty::Certain };
@@ -229,12 +249,6 @@ impl Road<'_> {
     ) -> (Question, Context) {
         let name = reference.keyring_lookup();
         let candidates = login.keyring.lookup(name).candidates;
-        let own = match &self.settings.own_login {
-            Some(config) => Keyring::new([], Some(config))
-                .map(|keyring| keyring.lookup(name).candidates)
-                .unwrap_or_default(),
-            None => Vec::new(),
-        };
         let mut pod_login = login.known.clone();
         if !candidates.is_empty() {
             pod_login.without_entry.clear();
@@ -247,17 +261,40 @@ impl Road<'_> {
                 == NodeCredentials::Unknown,
             has_mirrors: !host.mirrors.is_empty(),
             pod_login,
+            own_only: self.options.credentials == Credentials::Own,
+            own_failures: Vec::new(),
         };
         let runtimes = match self.options.runtimes.as_slice() {
             [] => vec![Runtime::ContainerdLocal, Runtime::ContainerdTransfer, Runtime::Crio],
             named => named.to_vec(),
         };
-        (Question { reference: reference.clone(), candidates, own, platforms, runtimes }, context)
+        let (reference, own) = (reference.clone(), Vec::new());
+        (Question { reference, candidates, own, platforms, runtimes }, context)
+    }
+
+    /// Asks with the Pod's credentials, and looks the person's own up only where those are refused.
+    async fn ask(
+        &self,
+        mut question: Question,
+        mut context: Context,
+        own: &OwnLogins,
+    ) -> Diagnosis {
+        let mut answer = self.registry.ask(&question).await;
+        if self.options.credentials != Credentials::Pod && another_login_may_help(&answer) {
+            let found = own.of(&question.reference).await;
+            context.own_failures =
+                found.failures.iter().map(|failed| failed.failure.to_string()).collect();
+            context.own_failures.dedup();
+            question.own = found.candidates;
+            self.registry.ask_own(&question, &mut answer).await;
+        }
+        diagnose(&question, &answer, &context)
     }
 
     async fn ask_all(
         &self,
         groups: Vec<Group>,
+        own: &OwnLogins,
         labels: &BTreeMap<String, BTreeMap<String, String>>,
         progress: Progress<'_>,
     ) -> Vec<Answered> {
@@ -266,10 +303,7 @@ impl Road<'_> {
             let Group { uses, task, wanted } = group;
             let (diagnosis, asked) = match task {
                 Task::Known(diagnosis) => (*diagnosis, false),
-                Task::Ask(question, context) => {
-                    let answer = self.registry.ask(&question).await;
-                    (diagnose(&question, &answer, &context), true)
-                }
+                Task::Ask(question, context) => (self.ask(*question, *context, own).await, true),
             };
             (self.answered(uses, diagnosis, wanted, labels), asked)
         });
@@ -390,6 +424,17 @@ fn subject<'a>(
         service_account: found.workload.service_account.as_deref().unwrap_or(DEFAULT_ACCOUNT),
         ownership: found.workload.ownership,
         reference: found.reference.as_ref().ok(),
+    }
+}
+
+/// A failed helper is told once, and beside each image that its login might have helped.
+fn helper_failed(failed: &HelperFailed) -> Note {
+    let text = format!("{} ({})", failed.failure, failed.source);
+    Note {
+        id: "credential-helper-failed",
+        text: crate::text::clean(&text, 1000),
+        place: None,
+        object: None,
     }
 }
 

@@ -291,6 +291,8 @@ fn a_persons_file_skips_bad_entries_and_says_what_is_not_used() {
             "good.io": {"auth": "dTpw"},
             "bad.io": {"auth": "!"},
             "acr.io": {"auth": "dTo=", "identitytoken": "tok"},
+            "rt.io": {"auth": "dTpw", "registrytoken": "tok"},
+            "empty.io": {},
         },
         "credsStore": "desktop",
         "credHelpers": {"gcr.io": "gcloud"},
@@ -301,9 +303,7 @@ fn a_persons_file_skips_bad_entries_and_says_what_is_not_used() {
     assert_eq!(
         notes,
         [
-            "credHelpers \"gcloud\" for \"gcr.io\" is not used yet",
-            "credsStore \"desktop\" is not used yet",
-            "identitytoken of entry \"acr.io\" is not used yet",
+            "registrytoken of entry \"rt.io\" is not used",
             "entry \"bad.io\" is skipped: auth is illegal base64",
         ]
     );
@@ -312,7 +312,7 @@ fn a_persons_file_skips_bad_entries_and_says_what_is_not_used() {
     assert!(
         matches!(&found.candidates[0].source, Source::OwnConfig { file } if file.contains("me"))
     );
-    assert_eq!(own.registries(), ["acr.io", "good.io"]);
+    assert_eq!(own.registries(), ["acr.io", "good.io", "rt.io"]);
 
     let node = DockerConfig::node("config.json", content.as_bytes()).unwrap_err();
     assert_eq!(

@@ -1,11 +1,12 @@
 //! `auth plan`: which credentials would a kubelet try for an image, in which order, from where?
+//! And what it shares with [`auth_check`].
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
-use super::{Exit, Failure, Out, inputs};
+use super::{Exit, Failure, Out, auth_check, inputs};
 use crate::credential::{DockerConfig, Keyring, Lookup, Order, PullSecret, docker_config};
 use crate::image::Reference;
 use crate::report::auth_plan::{self, AuthPlan};
@@ -19,6 +20,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(auth_check::Check),
     Plan(Plan),
 }
 
@@ -26,38 +28,47 @@ enum Command {
 #[derive(Debug, Args)]
 struct Plan {
     image: String,
+    #[command(flatten)]
+    pod: PodFiles,
+    /// Form of the plan
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Form,
+}
+
+/// What the Pod and its node bring.
+#[derive(Debug, Args)]
+pub(super) struct PodFiles {
     /// Pull secrets in the order of the Pod: a YAML or JSON list of Secrets (repeatable)
     #[arg(long, value_name = "FILE")]
     secrets: Vec<PathBuf>,
     /// The node's docker config.json, tried after all secrets
     #[arg(long, value_name = "FILE")]
     node_config: Option<PathBuf>,
-    /// Form of the plan
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    output: Form,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Form {
+pub(super) enum Form {
     Text,
     Json,
 }
 
 /// Runs the command.
 pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
-    let Command::Plan(plan) = arguments.command;
-    let mut secrets = Vec::new();
-    for file in &plan.secrets {
-        secrets.extend(inputs::objects(file)?);
+    match arguments.command {
+        Command::Check(check) => auth_check::run(check, out),
+        Command::Plan(plan) => run_plan(plan, out),
     }
-    let node = plan.node_config.as_deref().map(node_config).transpose()?.flatten();
+}
+
+fn run_plan(plan: Plan, out: &Out) -> Result<Exit, Failure> {
+    let keyring = plan.pod.keyring()?;
     let (lookup, found, error) = match Reference::parse(&plan.image) {
         Err(error) => {
             (String::new(), Lookup::default(), Some(format!("image: {}: {error}", error.id())))
         }
         Ok(reference) => {
             let name = reference.keyring_lookup().to_owned();
-            match keyring(&secrets, node.as_ref()) {
+            match keyring {
                 Ok(keyring) => {
                     let found = keyring.lookup(&name);
                     (name, found, None)
@@ -81,6 +92,18 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     };
     out.print(&text)?;
     Ok(Exit::Success)
+}
+
+impl PodFiles {
+    /// The keyring of these files, or why a kubelet could not make one of them.
+    pub fn keyring(&self) -> Result<Result<Keyring, crate::credential::Error>, Failure> {
+        let mut secrets = Vec::new();
+        for file in &self.secrets {
+            secrets.extend(inputs::objects(file)?);
+        }
+        let node = self.node_config.as_deref().map(node_config).transpose()?.flatten();
+        Ok(keyring(&secrets, node.as_ref()))
+    }
 }
 
 /// The keyring of the secrets in their order; a secret that cannot be read fails it, as on a node.

@@ -1,4 +1,5 @@
-//! Arguments that several commands share: the manifests to read, and the files that tell how.
+//! What several commands share: the manifests to read, the files that tell how, and the registries as
+//! a command asks them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use crate::image::usage::{Role, Site, Workload};
 use crate::image::{ImageUse, Reference};
 use crate::manifest::{self, Extraction, SourceOptions, yaml};
 use crate::policy::ImageCheckPolicy;
-use crate::settings;
+use crate::registry::{Door, Guard, Registry};
+use crate::settings::{self, Settings};
 
 /// Which manifests are read.
 #[derive(Debug, Args)]
@@ -123,4 +125,23 @@ pub(super) fn policies(files: &[PathBuf]) -> Result<Vec<ImageCheckPolicy>, Failu
         }
     }
     Ok(policies)
+}
+
+/// The registries, with what the command line may connect to.
+pub(super) fn registry(settings: &Settings) -> Registry {
+    let guard = Guard {
+        door: Door::CommandLine,
+        allow: settings.registries.allow_addresses.clone(),
+        public_only: settings.registries.public_only,
+    };
+    Registry::new(settings, guard)
+}
+
+/// What a command that asks runs on.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::fault)
 }

@@ -2,6 +2,7 @@
 //! [`crate::report`], and ends in an [`Exit`].
 
 mod auth;
+mod auth_check;
 mod explain;
 mod images;
 mod inputs;
@@ -106,7 +107,7 @@ enum Command {
     Validate(validate::Arguments),
     Images(images::Arguments),
     Explain(explain::Arguments),
-    /// Credentials: which would be tried for an image
+    /// Credentials: which would be tried for an image, and whether each works
     Auth(auth::Arguments),
     /// Print a completion script for a shell
     Completions {

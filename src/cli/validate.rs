@@ -10,8 +10,7 @@ use super::{Exit, Failure, Out};
 use crate::diagnosis::{Outcome, Reason};
 use crate::image::Platform;
 use crate::image::platform::Runtime;
-use crate::pipeline::{Options, Road};
-use crate::registry::{Door, Guard, Registry};
+use crate::pipeline::{Credentials, Options, Road};
 use crate::report::{self, Format, Report};
 use crate::settings::{Paths, Settings};
 
@@ -40,10 +39,13 @@ pub(super) struct Arguments {
     /// How registries are reached; default: pullproof/registries.toml in your config folder
     #[arg(long, value_name = "FILE")]
     registries: Option<PathBuf>,
-    /// Your own logins; default: REGISTRY_AUTH_FILE, Docker's config.json, DOCKER_AUTH_CONFIG or
-    /// podman's auth.json, the first that is there
+    /// Your own logins; default: REGISTRY_AUTH_FILE, or else Docker's config.json,
+    /// DOCKER_AUTH_CONFIG and podman's auth.json
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
+    /// Whose logins are used: the Pod's, your own, or your own where the Pod's are refused
+    #[arg(long, value_name = "WHOSE", default_value = "any")]
+    credentials: Whose,
     /// Ask nothing: references, secrets and hygiene only
     #[arg(long)]
     offline: bool,
@@ -63,6 +65,23 @@ enum RuntimeName {
     /// containerd 2.1 and later by default
     ContainerdTransfer,
     CriO,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Whose {
+    Pod,
+    Own,
+    Any,
+}
+
+impl From<Whose> for Credentials {
+    fn from(whose: Whose) -> Self {
+        match whose {
+            Whose::Pod => Credentials::Pod,
+            Whose::Own => Credentials::Own,
+            Whose::Any => Credentials::Any,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -91,9 +110,11 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         .hint("pullproof validate manifests/"));
     }
     let policies = inputs::policies(&arguments.policy)?;
+    let credentials = Credentials::from(arguments.credentials);
     let settings = Settings::load(&Paths {
         registries: arguments.registries.clone(),
         authfile: arguments.authfile.clone(),
+        without_own_logins: credentials == Credentials::Pod,
     })
     .map_err(Failure::misuse)?;
     let mut extraction = arguments.inputs.extract()?;
@@ -105,25 +126,17 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     for note in &settings.notes {
         super::note(&format!("note: {note}"));
     }
-    let guard = Guard {
-        door: Door::CommandLine,
-        allow: settings.registries.allow_addresses.clone(),
-        public_only: settings.registries.public_only,
-    };
-    let registry = Registry::new(&settings, guard);
+    let registry = inputs::registry(&settings);
     let options = Options {
         platforms: arguments.platform,
         runtimes: runtimes(&arguments.runtime),
         offline: arguments.offline,
+        credentials,
     };
     let road =
         Road { settings: &settings, policies: &policies, registry: &registry, options: &options };
     let progress = Progress::new();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(Failure::fault)?;
+    let runtime = inputs::runtime()?;
     let report = runtime.block_on(road.check(extraction, &|done, total| progress.set(done, total)));
     progress.finish();
     out.print(&report::render(&report, arguments.output, &out.options()))?;

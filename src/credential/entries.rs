@@ -122,8 +122,10 @@ pub(super) type Entries = BTreeMap<String, Credential>;
 pub(super) struct Document {
     /// The last entry of each key.
     pub(super) entries: BTreeMap<String, Result<Credential, Reason>>,
-    /// Fields of an entry which pullproof and the kubelet do not use, with the entry's key.
-    pub(super) unused_tokens: Vec<(String, &'static str)>,
+    /// The `identitytoken` of each key, which a kubelet does not use.
+    pub(super) identity_tokens: Entries,
+    /// Keys, fit to be shown, of entries with a `registrytoken`, which nobody here uses.
+    pub(super) registry_tokens: Vec<String>,
     /// `credsStore` and `credHelpers`, the first without a registry.
     pub(super) helpers: Vec<(Option<String>, String)>,
     first_problem: Option<Problem>,
@@ -190,11 +192,13 @@ impl Document {
             if let Err(reason) = entry {
                 self.problem(Some(shown_key(&key)), reason);
             }
+            self.identity_tokens.remove(&key);
             for (name, token) in members_of(value) {
-                for field in ["identitytoken", "registrytoken"] {
-                    if go_json::is_field(&name, field) && is_filled(token) {
-                        self.unused_tokens.push((shown_key(&key), field));
-                    }
+                let Some(token) = filled(token) else { continue };
+                if go_json::is_field(&name, "identitytoken") {
+                    self.identity_tokens.insert(key.clone(), Credential::identity_token(token));
+                } else if go_json::is_field(&name, "registrytoken") {
+                    self.registry_tokens.push(shown_key(&key));
                 }
             }
             self.entries.insert(key, entry);
@@ -216,8 +220,9 @@ fn is_string_map(value: &RawValue) -> bool {
         .is_ok_and(|m| m.unwrap_or_default().iter().all(|(_, v)| go_json::string(v).is_ok()))
 }
 
-fn is_filled(value: &RawValue) -> bool {
-    go_json::string(value).is_ok_and(|s| s.is_some_and(|s| !s.is_empty()))
+/// A string that is not empty.
+fn filled(value: &RawValue) -> Option<String> {
+    go_json::string(value).ok().flatten().filter(|text| !text.is_empty())
 }
 
 fn decode_entry(value: &RawValue) -> Result<Credential, Reason> {

@@ -12,7 +12,7 @@ use super::pull_secret::PullSecret;
 use super::{Candidate, Credential, Source, glob, go_url};
 
 /// The key that serves Docker Hub when nothing else matched.
-const HUB: &[u8] = b"index.docker.io";
+pub(super) const HUB: &[u8] = b"index.docker.io";
 
 /// The credentials of a Pod's secrets, then those of one docker configuration file.
 #[derive(Debug, Clone, Default)]
@@ -55,11 +55,16 @@ impl Keyring {
         }
         keyring.secrets = filed.into_ring();
         if let Some(config) = config {
-            let mut filed = Filed::default();
-            filed.add(config.source().clone(), config.entries());
-            keyring.config = filed.into_ring();
+            keyring.config = Self::of(config.source(), config.entries()).config;
         }
         Ok(keyring)
+    }
+
+    /// A keyring of the entries of one configuration file.
+    pub(super) fn of(source: &Source, entries: &Entries) -> Self {
+        let mut filed = Filed::default();
+        filed.add(source.clone(), entries);
+        Self { secrets: Ring::default(), config: filed.into_ring() }
     }
 
     /// The credentials for an image, by its normal name without tag and digest.

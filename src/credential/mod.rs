@@ -1,4 +1,5 @@
-//! Credentials for image pulls: the kubelet's decoding, matching and order, exactly. No I/O.
+//! Credentials for image pulls: the kubelet's decoding, matching and order, exactly; and the logins
+//! of the person who asks. No I/O but in [`helper`], which runs credential helpers.
 //!
 //! Secrets live in [`Credential`], whose Debug hides them; where a credential came from travels
 //! with it as a [`Source`], because that is part of every answer.
@@ -8,7 +9,9 @@ mod entries;
 mod glob;
 mod go_json;
 pub(crate) mod go_url;
+pub mod helper;
 pub mod keyring;
+pub mod own;
 pub mod pull_secret;
 
 use std::borrow::Cow;
@@ -17,6 +20,7 @@ use std::fmt;
 pub use docker_config::DockerConfig;
 pub use entries::{Error, Reason};
 pub use keyring::{Keyring, Lookup, Order};
+pub use own::OwnLogins;
 pub use pull_secret::PullSecret;
 
 /// A user and a password as a kubelet hands them to a runtime. Bytes, because Go's strings are.
@@ -29,6 +33,12 @@ pub struct Credential {
 impl Credential {
     pub fn new(user: impl Into<Vec<u8>>, password: impl Into<Vec<u8>>) -> Self {
         Self { user: user.into(), password: password.into() }
+    }
+
+    /// An identity token, which takes the place of user and password: it is exchanged for an access
+    /// token as a refresh token, and never sent by Basic.
+    pub fn identity_token(token: impl Into<Vec<u8>>) -> Self {
+        Self::new("", token)
     }
 
     /// The user name, for people; bytes that are no UTF-8 are replaced.
@@ -65,8 +75,11 @@ pub enum Source {
     Secret { namespace: String, name: String },
     /// The node's own docker configuration file.
     NodeConfig { file: String },
-    /// The docker configuration of the person or pipeline that runs pullproof.
+    /// The docker configuration of the person or pipeline that runs pullproof; `file` is
+    /// `DOCKER_AUTH_CONFIG` for the variable of that name.
     OwnConfig { file: String },
+    /// The credential helper that such a configuration names.
+    OwnHelper { file: String, helper: String },
 }
 
 impl fmt::Display for Source {
@@ -78,6 +91,9 @@ impl fmt::Display for Source {
             Source::Secret { namespace, name } => write!(f, "secret {namespace}/{name}"),
             Source::NodeConfig { file } => write!(f, "node config {file}"),
             Source::OwnConfig { file } => write!(f, "docker config {file}"),
+            Source::OwnHelper { file, helper } => {
+                write!(f, "docker-credential-{helper} of docker config {file}")
+            }
         }
     }
 }

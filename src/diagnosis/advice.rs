@@ -44,13 +44,23 @@ impl Words<'_> {
     }
 
     fn asker(&self) -> &str {
-        if self.context.asker.is_empty() { "the request" } else { &self.context.asker }
+        if self.own_counts() { "the request" } else { &self.context.asker }
     }
 
-    /// The Pod's logins that were tried, for messages.
+    /// Nobody but the person asks, so their own logins are what is judged.
+    pub fn own_counts(&self) -> bool {
+        self.context.asker.is_empty() || self.context.own_only
+    }
+
+    /// Whether the answer to this attempt is the answer to the question.
+    pub fn counts(&self, attempt: &Attempt) -> bool {
+        attempt.whose == Whose::Pod || self.own_counts()
+    }
+
+    /// The logins that were tried and count, for messages.
     fn logins(&self) -> Option<String> {
         let mut sources: Vec<String> = Vec::new();
-        for attempt in self.answer.attempts.iter().filter(|attempt| attempt.whose == Whose::Pod) {
+        for attempt in self.answer.attempts.iter().filter(|attempt| self.counts(attempt)) {
             sources.extend(
                 attempt
                     .login
@@ -250,11 +260,16 @@ pub(super) fn none_left(attempt: &Attempt, found: &Found) -> String {
     )
 }
 
-/// Why a finding is only likely, and what else a reader needs.
+/// Why a finding is only likely, why a login of the person's own was not tried, and what else a
+/// reader needs.
 pub(super) fn remarks(outcome: &Outcome, words: &Words<'_>) -> Vec<String> {
-    let Outcome::Finding { cause, certainty } = *outcome else { return Vec::new() };
     let context = words.context;
     let mut remarks = Vec::new();
+    if words.answer.found().is_none() {
+        let failures = context.own_failures.iter();
+        remarks.extend(failures.map(|failure| format!("your own login was not tried: {failure}")));
+    }
+    let Outcome::Finding { cause, certainty } = *outcome else { return remarks };
     if cause == Cause::AbsentOrPrivate && words.is_listed() {
         remarks.push(
             "the tag is in the repository's list all the same: a rule of the registry may hide it, \
@@ -265,30 +280,36 @@ pub(super) fn remarks(outcome: &Outcome, words: &Words<'_>) -> Vec<String> {
     if certainty == Certainty::Certain {
         return remarks;
     }
+    let mut only = |why: String| remarks.push(format!("only a warning, since {why}"));
     if cause == Cause::BlockedByRegistry && words.is_blocked_by_place() {
-        remarks.push(
-            "only a warning, since the rule is about where the request comes from, and nodes ask \
-             from elsewhere"
+        only(
+            "the rule is about where the request comes from, and nodes ask from elsewhere"
                 .to_owned(),
         );
         return remarks;
     }
     if context.nodes_may_log_in {
-        remarks.push(format!(
-            "only a warning, since nodes usually bring a login of their own for {}",
-            words.registry()
-        ));
+        only(format!("nodes usually bring a login of their own for {}", words.registry()));
     }
     if !context.pod_login.unread.is_empty() {
-        remarks.push(format!(
-            "only a warning, since {} could not be read here",
-            context.pod_login.unread.join(", ")
-        ));
+        only(format!("{} could not be read here", context.pod_login.unread.join(", ")));
     }
     if context.has_mirrors {
-        remarks.push("only a warning, since nodes may use a mirror that was not asked".to_owned());
+        only("nodes may use a mirror that was not asked".to_owned());
+    }
+    if cause.is_about_login() && context.own_only && !context.asker.is_empty() {
+        only(format!("the pull secrets of {} were not used", context.asker));
+    }
+    if cause.is_about_login() && own_login_decides(words) {
+        only("that login could have been let in".to_owned());
     }
     remarks
+}
+
+/// A login of the person's own could not be had, and it might have proved that the image is there
+/// where nothing is known of the Pod's.
+pub(super) fn own_login_decides(words: &Words<'_>) -> bool {
+    !words.context.own_failures.is_empty() && !words.context.pod_login.is_known
 }
 
 fn list(platforms: &[Platform]) -> String {

@@ -515,6 +515,11 @@ impl Cause {
         self.entry().class
     }
 
+    /// Whether another login could make it go away.
+    pub fn is_about_login(self) -> bool {
+        self.class() == Class::Credential || self == Cause::AbsentOrPrivate
+    }
+
     /// What the cause means, one phrase.
     pub fn means(self) -> &'static str {
         self.entry().means

@@ -2,7 +2,7 @@
 //! stands wherever the evidence does not reach further.
 
 use super::advice::{self, Words};
-use super::cause::{Cause, Certainty, Class, Reason};
+use super::cause::{Cause, Certainty, Reason};
 use super::evidence::{
     Answer, Attempt, Auth, By, Contents, Found, Refusal, Reply, Repository, Trouble, Whose,
 };
@@ -101,9 +101,13 @@ fn read_contents(words: &Words<'_>) -> Diagnosis {
 /// Only a login of the person who asks found it: whose fault that is depends on what is known of
 /// the Pod's.
 fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
-    let has_pod = !words.context.asker.is_empty();
-    if !has_pod {
-        return present(words, own, found);
+    if words.own_counts() {
+        let mut diagnosis = present(words, own, found);
+        let has_pod = !words.context.asker.is_empty();
+        if has_pod && diagnosis.outcome == Outcome::Pullable {
+            diagnosis.pulls = None;
+        }
+        return diagnosis;
     }
     let reading = readings(words).into_iter().next();
     if let (true, Some(Reading::Cause(cause))) = (words.context.pod_login.is_known, reading) {
@@ -153,7 +157,7 @@ fn readings(words: &Words<'_>) -> Vec<Reading> {
         let Some(reading) = read(attempt, words) else { continue };
         let proves_absence =
             matches!(reading, Reading::Cause(Cause::TagNotFound | Cause::DigestNotFound));
-        if attempt.whose == Whose::Pod || proves_absence {
+        if words.counts(attempt) || proves_absence {
             ranked.push((rank(&reading), reading));
         }
     }
@@ -295,10 +299,12 @@ fn login_cause(cause: Cause, words: &Words<'_>) -> Cause {
 /// `likely` where a node may know better; see the causes page.
 fn certainty(cause: Cause, words: &Words<'_>) -> Certainty {
     let context = words.context;
-    let about_login = cause.class() == Class::Credential || cause == Cause::AbsentOrPrivate;
-    let login_unknown = context.nodes_may_log_in || !context.pod_login.unread.is_empty();
+    let login_unknown = context.nodes_may_log_in
+        || !context.pod_login.unread.is_empty()
+        || (context.own_only && !context.asker.is_empty())
+        || advice::own_login_decides(words);
     let about_place = cause == Cause::BlockedByRegistry && words.is_blocked_by_place();
-    if context.has_mirrors || about_place || (about_login && login_unknown) {
+    if context.has_mirrors || about_place || (cause.is_about_login() && login_unknown) {
         Certainty::Likely
     } else {
         Certainty::Certain

@@ -9,12 +9,14 @@ pub(crate) mod families;
 mod platforms;
 pub mod question;
 mod seen;
+mod standing;
 pub mod suggest;
 
 pub use cause::{Cause, Certainty, Class, Reason};
 pub use diagnose::{diagnose, without_asking};
 pub use evidence::{Answer, Attempt};
 pub use question::{Context, PodLogin, Question};
+pub use standing::{Standing, standing};
 
 use crate::image::{Digest, Platform};
 

@@ -11,7 +11,8 @@ pub struct Question {
     pub reference: Reference,
     /// The Pod's credentials in the kubelet's order; none means one anonymous attempt.
     pub candidates: Vec<Candidate>,
-    /// Logins of the person who asks, tried where the Pod's were refused.
+    /// Logins of the person who asks, tried where the Pod's were refused; they may be looked up only
+    /// then.
     pub own: Vec<Candidate>,
     /// Platforms that must be offered; none means that they are not asked.
     pub platforms: Vec<Platform>,
@@ -31,6 +32,10 @@ pub struct Context {
     /// Nodes may use a mirror that was not asked.
     pub has_mirrors: bool,
     pub pod_login: PodLogin,
+    /// The person wants their own logins tried and nothing said about the Pod's.
+    pub own_only: bool,
+    /// Why logins of the person's own could not be had.
+    pub own_failures: Vec<String>,
 }
 
 /// What is known of the credentials of a Pod.

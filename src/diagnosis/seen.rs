@@ -31,6 +31,14 @@ fn of_attempt(attempt: &Attempt) -> Seen {
         }
         Some(login) => format!("with the login of {}", login.source),
     };
+    let mut seen = of_reply(attempt);
+    seen.text = format!("{} {who}: {}", clean(&seen.host, 255), seen.text);
+    seen.credential = credential;
+    seen
+}
+
+/// What was answered, whoever asked.
+pub(super) fn of_reply(attempt: &Attempt) -> Seen {
     let mut seen = match &attempt.reply {
         Reply::Found(found) => Seen {
             host: found.host.clone(),
@@ -42,11 +50,9 @@ fn of_attempt(attempt: &Attempt) -> Seen {
         Reply::Refused(refusal) => of_refusal(refusal),
         Reply::Trouble(trouble) => of_trouble(trouble),
     };
-    seen.text = format!("{} {who}: {}", clean(&seen.host, 255), seen.text);
     if let Some(proof) = proof(&attempt.repository) {
         seen.text.push_str(proof);
     }
-    seen.credential = credential;
     seen
 }
 

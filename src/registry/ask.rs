@@ -2,6 +2,10 @@
 //! then, where they were refused, the logins of the person who asks; after a 404 the repository's
 //! tags; and, when platforms are wanted, as much of the content as their choice needs.
 
+mod own;
+
+pub use own::another_login_may_help;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -79,9 +83,8 @@ impl Registry {
         let Some(host) = self.host(&question.reference) else {
             return unusable_host(&question.reference);
         };
-        let logins = question.candidates.iter().chain(&question.own);
-        let mask = Mask::new(logins.map(|candidate| &candidate.credential));
-        let place = Place { host: &host, reference: &question.reference, deadline, mask };
+        let place =
+            Place { host: &host, reference: &question.reference, deadline, mask: mask(question) };
         let mut answer = Answer::default();
         let anonymous = [None];
         let pods: Vec<Option<&Candidate>> = question.candidates.iter().map(Some).collect();
@@ -92,20 +95,10 @@ impl Registry {
                 break;
             }
         }
-        if let_in.is_none() && answer.attempts.iter().all(login_may_help) {
-            for candidate in &question.own {
-                if self.attempt(&place, Some(candidate), Whose::Own, &mut answer).await {
-                    let_in = Some(Some(candidate));
-                    break;
-                }
-            }
+        if let_in.is_none() {
+            let_in = self.attempt_own(&place, question, &mut answer).await.map(Some);
         }
-        if !question.platforms.is_empty()
-            && let (Some(candidate), Some((_, found))) = (let_in, answer.found())
-        {
-            let contents = self.contents(&place, question, candidate, found).await;
-            answer.contents = Some(contents);
-        }
+        self.add_contents(&place, question, let_in, &mut answer).await;
         answer
     }
 
@@ -233,6 +226,22 @@ impl Registry {
         }
     }
 
+    /// Adds the contents when platforms are wanted. `let_in`: who found the image, `Some(None)` nobody
+    /// in particular.
+    async fn add_contents(
+        &self,
+        place: &Place<'_>,
+        question: &Question,
+        let_in: Option<Option<&Candidate>>,
+        answer: &mut Answer,
+    ) {
+        if !question.platforms.is_empty()
+            && let (Some(candidate), Some((_, found))) = (let_in, answer.found())
+        {
+            answer.contents = Some(self.contents(place, question, candidate, found).await);
+        }
+    }
+
     /// Reads what the wanted platforms need: the manifest, nested indexes, configs.
     async fn contents(
         &self,
@@ -271,6 +280,12 @@ impl Registry {
     }
 }
 
+/// Hides all logins of a question.
+fn mask(question: &Question) -> Mask {
+    let logins = question.candidates.iter().chain(&question.own);
+    Mask::new(logins.map(|candidate| &candidate.credential))
+}
+
 /// The candidate as far as it sends anything.
 fn sender(candidate: Option<&Candidate>) -> Option<&Candidate> {
     candidate.filter(|candidate| !candidate.credential.sends_nothing())
@@ -278,6 +293,10 @@ fn sender(candidate: Option<&Candidate>) -> Option<&Candidate> {
 
 /// A host that the runtime itself could not make a URL of.
 fn unusable_host(reference: &Reference) -> Answer {
+    Answer { attempts: vec![no_attempt(reference)], contents: None }
+}
+
+fn no_attempt(reference: &Reference) -> Attempt {
     let trouble = Trouble {
         reason: Reason::Seen(crate::diagnosis::Cause::DnsFailure),
         host: reference.registry().to_owned(),
@@ -285,19 +304,7 @@ fn unusable_host(reference: &Reference) -> Answer {
         text: "the host is no usable address".to_owned(),
     };
     let reply = Reply::Trouble(trouble);
-    let attempt =
-        Attempt { login: None, whose: Whose::Pod, reply, repository: Repository::Unknown };
-    Answer { attempts: vec![attempt], contents: None }
-}
-
-/// Whether another login could change what was answered.
-fn login_may_help(attempt: &Attempt) -> bool {
-    match (&attempt.reply, &attempt.repository) {
-        (_, Repository::Readable { .. }) => false,
-        (Reply::Refused(refusal), _) => matches!(refusal.status, 401 | 403 | 404),
-        (Reply::Trouble(trouble), _) => trouble.reason == Reason::RealmNotTrusted,
-        (Reply::Found(_), _) => false,
-    }
+    Attempt { login: None, whose: Whose::Pod, reply, repository: Repository::Unknown }
 }
 
 /// At most this many tags are kept of a listing.

@@ -213,7 +213,7 @@ impl Client<'_> {
     fn has_use_for(&self, challenge: &Use) -> bool {
         match challenge {
             Use::Bearer(_) => true,
-            Use::Basic { .. } => self.login.is_some(),
+            Use::Basic { .. } => self.basic_login().is_some(),
             Use::BearerUnusable { .. } | Use::None => false,
         }
     }
@@ -348,9 +348,15 @@ impl Client<'_> {
         }
     }
 
+    /// Without a user there is nothing that could be sent by Basic.
+    fn basic_login(&self) -> Option<&Credential> {
+        let (credential, _) = self.login?;
+        (!credential.user_bytes().is_empty()).then_some(credential)
+    }
+
     fn basic(&self) -> Result<Authorised, NotAuthorised> {
-        match self.login {
-            Some((credential, _)) => Ok(Authorised {
+        match self.basic_login() {
+            Some(credential) => Ok(Authorised {
                 header: Some(basic(credential)),
                 auth: Auth::BasicSent,
                 token: None,
@@ -360,7 +366,10 @@ impl Client<'_> {
                 by: By::Registry,
                 status: 401,
                 codes: Vec::new(),
-                text: String::new(),
+                text: match self.login {
+                    Some(_) => "an identity token is not sent by Basic".to_owned(),
+                    None => String::new(),
+                },
                 auth: Auth::BasicDemanded,
                 challenge_error: None,
             })),

@@ -21,7 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 
-pub use ask::Registry;
+pub use ask::{Registry, another_login_may_help};
 pub use guard::{Door, Guard};
 
 use crate::credential::Credential;

@@ -140,7 +140,8 @@ impl Tokens {
         }
     }
 
-    /// POST first; 400, 401 and 404 (405 with a user) are tried again by GET with Basic, 403 is final.
+    /// POST first; 400, 401, 404 and 405 are tried again by GET with Basic, 403 is final. What has no
+    /// user is an identity token, which goes by POST alone.
     async fn fetch_with(
         &self,
         key: &TokenKey,
@@ -150,9 +151,11 @@ impl Tokens {
     ) -> Result<(Token, Duration), TokenFailure> {
         let by_get =
             self.get_only.lock().unwrap_or_else(PoisonError::into_inner).contains(realm.as_str());
-        if !by_get {
+        let is_identity_token = login.user_bytes().is_empty();
+        if !by_get || is_identity_token {
             let sent = reach.send(&post(realm, key, login, reach.cap)).await;
             match &sent {
+                _ if is_identity_token => return read(sent, Some(login), reach),
                 Ok(response) if matches!(response.status, 400 | 401) => {}
                 Ok(response) if matches!(response.status, 404 | 405) => {
                     self.get_only

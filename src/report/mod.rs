@@ -1,6 +1,7 @@
 //! A report is one ordered list of results and notes. Each format is one file; each renders the
 //! whole list, escapes what came from outside, and keeps the order. No I/O: text in, text out.
 
+pub mod auth_check;
 pub mod auth_plan;
 mod concise;
 mod excerpt;

@@ -1,8 +1,9 @@
-//! Numbers that bound what a registry may cost: deadlines, sizes, requests in flight.
+//! Numbers that bound what a registry or a credential helper may cost: deadlines, sizes, requests in
+//! flight.
 
 use std::time::Duration;
 
-/// Bounds of the registry client. The defaults are those of the command line.
+/// Bounds of the registry client and of credential helpers. The defaults are those of the command line.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// TCP connect and TLS handshake.
@@ -34,6 +35,10 @@ pub struct Limits {
     pub backoff_longest: Duration,
     /// Bytes of parsed content kept in memory.
     pub content_cache_bytes: u64,
+    /// One run of a credential helper.
+    pub helper: Duration,
+    /// Bytes of a credential helper's answer.
+    pub helper_bytes: usize,
 }
 
 impl Default for Limits {
@@ -58,6 +63,8 @@ impl Default for Limits {
             pause_longest: Duration::from_secs(15 * 60),
             backoff_longest: Duration::from_secs(60),
             content_cache_bytes: 48 << 20,
+            helper: Duration::from_secs(10),
+            helper_bytes: 64 << 10,
         }
     }
 }

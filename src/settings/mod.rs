@@ -1,6 +1,7 @@
 //! Flags, environment and files become one checked [`Settings`]. Nothing else reads the environment.
 
 pub mod limits;
+mod own_logins;
 pub mod registries;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,8 @@ use std::path::{Path, PathBuf};
 pub use limits::Limits;
 pub use registries::{HostSettings, NodeCredentials, Registries};
 
-use crate::credential::docker_config::{self, DockerConfig};
+use crate::credential::helper::{Bounds, Helpers};
+use crate::credential::{DockerConfig, OwnLogins};
 
 /// Everything a run is told from outside, checked.
 #[derive(Debug, Default)]
@@ -20,8 +22,10 @@ pub struct Settings {
     /// Where a host name without a port is dialled instead of where it resolves to, as curl's
     /// `--resolve` does; judged like any other address. No file, flag or variable sets it.
     pub addresses: BTreeMap<String, SocketAddr>,
-    /// The login of the person or pipeline that runs pullproof.
-    pub own_login: Option<DockerConfig>,
+    /// The logins of the person or pipeline that runs pullproof, in the order they are tried.
+    pub own_logins: Vec<DockerConfig>,
+    /// Where credential helpers are looked for.
+    pub helper_folders: Vec<PathBuf>,
     /// Things about the settings worth telling, for example a login that is not used.
     pub notes: Vec<String>,
 }
@@ -40,6 +44,8 @@ pub enum Error {
 pub struct Paths {
     pub registries: Option<PathBuf>,
     pub authfile: Option<PathBuf>,
+    /// Leave the person's logins where they are.
+    pub without_own_logins: bool,
 }
 
 impl Settings {
@@ -53,14 +59,16 @@ impl Settings {
             },
         };
         let mut settings = Settings { registries, ..Settings::default() };
-        if let Some((file, text)) = own_login(paths)? {
-            let login = DockerConfig::own(file.as_str(), text.as_bytes()).map_err(|error| {
-                Error::Invalid { file: file.into(), reason: error.reason.to_string() }
-            })?;
-            settings.notes.extend(login.notes().iter().map(ToString::to_string));
-            settings.own_login = Some(login);
+        if !paths.without_own_logins {
+            settings.read_own_logins(paths)?;
         }
         Ok(settings)
+    }
+
+    /// The person's logins with the helpers they name.
+    pub fn own_logins(&self) -> OwnLogins {
+        let bounds = Bounds { deadline: self.limits.helper, output: self.limits.helper_bytes };
+        OwnLogins::new(&self.own_logins, Helpers::new(self.helper_folders.clone(), bounds))
     }
 }
 
@@ -70,32 +78,6 @@ fn variable(name: &str) -> Option<PathBuf> {
 
 fn config_folder() -> Option<PathBuf> {
     variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")))
-}
-
-/// The variable that CI systems put a docker configuration into.
-const AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
-
-/// The docker configuration of the person who runs us, and what it is called: `--authfile`,
-/// REGISTRY_AUTH_FILE, Docker's `config.json` (in DOCKER_CONFIG or `~/.docker`), DOCKER_AUTH_CONFIG,
-/// podman's `auth.json`; the first that is named or there.
-fn own_login(paths: &Paths) -> Result<Option<(String, String)>, Error> {
-    if let Some(file) = paths.authfile.clone().or_else(|| variable("REGISTRY_AUTH_FILE")) {
-        return read_login(&file).map(Some);
-    }
-    let docker =
-        variable("DOCKER_CONFIG").or_else(|| variable("HOME").map(|home| home.join(".docker")));
-    if let Some(file) = docker.map(|folder| folder.join("config.json")).filter(|it| it.is_file()) {
-        return read_login(&file).map(Some);
-    }
-    if let Some(text) = std::env::var(AUTH_CONFIG).ok().filter(|text| !text.is_empty()) {
-        return Ok(Some((AUTH_CONFIG.to_owned(), text)));
-    }
-    let podman = variable("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json"));
-    podman.filter(|file| file.is_file()).map(|file| read_login(&file)).transpose()
-}
-
-fn read_login(file: &Path) -> Result<(String, String), Error> {
-    Ok((file.display().to_string(), read(file, docker_config::MAX_FILE)?))
 }
 
 /// Reads a text file of at most `cap` bytes.

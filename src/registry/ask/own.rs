@@ -1,0 +1,73 @@
+//! Questions beyond the Pod's own credentials: the logins of the person who asks, tried only where the
+//! Pod's were refused, and logins each alone.
+
+use tokio::time::Instant;
+
+use super::{Mask, Place, Registry, mask, no_attempt};
+use crate::credential::Candidate;
+use crate::diagnosis::Question;
+use crate::diagnosis::cause::Reason;
+use crate::diagnosis::evidence::{Answer, Attempt, Reply, Repository, Whose};
+use crate::image::Reference;
+
+impl Registry {
+    /// Adds to an answer what the logins of the person who asks find out, where the Pod's were
+    /// refused; for logins that are only looked up then. Ends within the limit for a question.
+    pub async fn ask_own(&self, question: &Question, answer: &mut Answer) {
+        let deadline = Instant::now() + self.limits.question;
+        let Some(host) = self.host(&question.reference) else { return };
+        let place =
+            Place { host: &host, reference: &question.reference, deadline, mask: mask(question) };
+        let let_in = self.attempt_own(&place, question, answer).await.map(Some);
+        self.add_contents(&place, question, let_in, answer).await;
+    }
+
+    /// Asks with each login alone and then with none: one attempt for each.
+    pub async fn ask_each(&self, reference: &Reference, logins: &[&Candidate]) -> Vec<Attempt> {
+        let logins_and_nobody = logins.iter().map(|login| Some(*login)).chain([None]);
+        let Some(host) = self.host(reference) else {
+            return logins_and_nobody.map(|_| no_attempt(reference)).collect();
+        };
+        let mask = Mask::new(logins.iter().map(|login| &login.credential));
+        let mut answer = Answer::default();
+        for login in logins_and_nobody {
+            let deadline = Instant::now() + self.limits.question;
+            let place = Place { host: &host, reference, deadline, mask: mask.clone() };
+            self.attempt(&place, login, Whose::Pod, &mut answer).await;
+        }
+        answer.attempts
+    }
+
+    /// The login that was let in, if any was.
+    pub(super) async fn attempt_own<'a>(
+        &self,
+        place: &Place<'_>,
+        question: &'a Question,
+        answer: &mut Answer,
+    ) -> Option<&'a Candidate> {
+        if !another_login_may_help(answer) {
+            return None;
+        }
+        for candidate in &question.own {
+            if self.attempt(place, Some(candidate), Whose::Own, answer).await {
+                return Some(candidate);
+            }
+        }
+        None
+    }
+}
+
+/// Whether the image was not found and a login that was not tried could change that.
+pub fn another_login_may_help(answer: &Answer) -> bool {
+    answer.found().is_none() && answer.attempts.iter().all(login_may_help)
+}
+
+/// Whether another login could change what was answered.
+fn login_may_help(attempt: &Attempt) -> bool {
+    match (&attempt.reply, &attempt.repository) {
+        (_, Repository::Readable { .. }) => false,
+        (Reply::Refused(refusal), _) => matches!(refusal.status, 401 | 403 | 404),
+        (Reply::Trouble(trouble), _) => trouble.reason == Reason::RealmNotTrusted,
+        (Reply::Found(_), _) => false,
+    }
+}

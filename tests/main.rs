@@ -8,6 +8,7 @@ mod credential;
 mod families;
 mod image;
 mod manifest;
+mod own_logins;
 mod project;
 mod pull_flow;
 mod registry;

@@ -3,9 +3,9 @@
 
 use super::Outcome;
 use super::cause::{Cause, Certainty};
-use super::evidence::{Answer, Attempt, Contents, Reply, Repository, Whose};
+use super::evidence::{Answer, Attempt, Contents, Found, Reply, Repository, Whose};
 use super::question::{Context, Question};
-use super::suggest;
+use super::{families, suggest};
 use crate::credential::Source;
 use crate::image::Platform;
 use crate::image::platform::offered;
@@ -106,6 +106,24 @@ impl Words<'_> {
             (_, Some((_, found))) => format!("of type {}", clean(&found.media_type, 120)),
             _ => "not an image".to_owned(),
         }
+    }
+
+    /// Whether every rule that blocks the image is about where the request came from.
+    pub fn is_blocked_by_place(&self) -> bool {
+        let repository = self.question.reference.endpoint_repository();
+        let mut blocks = self.answer.attempts.iter().filter_map(|attempt| match &attempt.reply {
+            Reply::Refused(refusal) if families::is_blocked(refusal, repository) => Some(refusal),
+            _ => None,
+        });
+        blocks.all(|refusal| families::depends_on_place(refusal, repository))
+    }
+
+    /// Whether the tag is in the list of tags although its manifest was refused.
+    fn is_listed(&self) -> bool {
+        let Target::Tag(asked) = self.question.reference.target() else { return false };
+        self.answer.attempts.iter().any(|attempt| {
+            matches!(&attempt.repository, Repository::Readable { tags } if tags.iter().any(|tag| tag == asked))
+        })
     }
 
     /// What is the matter, one sentence without a full stop.
@@ -230,7 +248,20 @@ pub(super) fn mismatch(source: &Source, entries: &[String], registry: &str) -> S
     format!("{source} has {has}, none that matches {registry}")
 }
 
-/// Why a finding is only likely, and why a login of the person's own was not tried.
+/// The limit is used up, though this answer was still given.
+pub(super) fn none_left(attempt: &Attempt, found: &Found) -> String {
+    let who = match &attempt.login {
+        Some(login) if !login.sends_nothing => format!("the login of {}", login.source),
+        _ => "this address".to_owned(),
+    };
+    format!(
+        "{} has no pulls left for {who} now; a node that shares it will be refused for a while",
+        clean(&found.host, 255)
+    )
+}
+
+/// Why a finding is only likely, why a login of the person's own was not tried, and what else a
+/// reader needs.
 pub(super) fn remarks(outcome: &Outcome, words: &Words<'_>) -> Vec<String> {
     let context = words.context;
     let mut remarks = Vec::new();
@@ -238,8 +269,25 @@ pub(super) fn remarks(outcome: &Outcome, words: &Words<'_>) -> Vec<String> {
         let failures = context.own_failures.iter();
         remarks.extend(failures.map(|failure| format!("your own login was not tried: {failure}")));
     }
-    let Outcome::Finding { cause, certainty: Certainty::Likely } = outcome else { return remarks };
+    let Outcome::Finding { cause, certainty } = *outcome else { return remarks };
+    if cause == Cause::AbsentOrPrivate && words.is_listed() {
+        remarks.push(
+            "the tag is in the repository's list all the same: a rule of the registry may hide it, \
+             or its manifest is lost"
+                .to_owned(),
+        );
+    }
+    if certainty == Certainty::Certain {
+        return remarks;
+    }
     let mut only = |why: String| remarks.push(format!("only a warning, since {why}"));
+    if cause == Cause::BlockedByRegistry && words.is_blocked_by_place() {
+        only(
+            "the rule is about where the request comes from, and nodes ask from elsewhere"
+                .to_owned(),
+        );
+        return remarks;
+    }
     if context.nodes_may_log_in {
         only(format!("nodes usually bring a login of their own for {}", words.registry()));
     }

@@ -12,6 +12,8 @@ pub mod guard;
 mod host;
 pub mod identity;
 mod mask;
+mod pause;
+mod resolve;
 mod token;
 mod transport;
 

@@ -4,6 +4,8 @@ pub mod limits;
 mod own_logins;
 pub mod registries;
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use limits::Limits;
@@ -17,6 +19,9 @@ use crate::credential::{DockerConfig, OwnLogins};
 pub struct Settings {
     pub registries: Registries,
     pub limits: Limits,
+    /// Where a host name without a port is dialled instead of where it resolves to, as curl's
+    /// `--resolve` does; judged like any other address. No file, flag or variable sets it.
+    pub addresses: BTreeMap<String, SocketAddr>,
     /// The logins of the person or pipeline that runs pullproof, in the order they are tried.
     pub own_logins: Vec<DockerConfig>,
     /// Where credential helpers are looked for.

@@ -70,6 +70,13 @@ fn offenders(words: &[&str], may: impl Fn(Option<&str>) -> bool) -> Vec<String> 
     found
 }
 
+/// Where `credential` runs helpers and waits for them.
+const HELPERS: [&str; 2] = ["src/credential/helper.rs ", "src/credential/own.rs "];
+
+fn runs_helpers(offender: &str) -> bool {
+    HELPERS.iter().any(|file| offender.starts_with(file))
+}
+
 /// Rooms that are plain functions.
 const PLAIN: [&str; 6] = ["image", "credential", "diagnosis", "policy", "report", "text"];
 
@@ -116,8 +123,10 @@ fn only_settings_read_the_environment() {
 #[test]
 fn only_cli_prints() {
     let words = ["println!", "print!", "eprintln!", "eprint!", "stdout", "stderr"];
-    let found =
+    let mut found =
         offenders(&words.map(|word| word.trim_end_matches('!')), |room| room == Some("cli"));
+    // A helper's own outputs are read there.
+    found.retain(|offender| !runs_helpers(offender));
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -136,7 +145,8 @@ fn plain_rooms_know_no_async_code_no_network_no_clock_and_no_files() {
         "std::process",
         "std::thread",
     ];
-    let found = offenders(&words, |room| !room.is_some_and(|room| PLAIN.contains(&room)));
+    let mut found = offenders(&words, |room| !room.is_some_and(|room| PLAIN.contains(&room)));
+    found.retain(|offender| !runs_helpers(offender));
     assert!(found.is_empty(), "{found:#?}");
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Method};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use url::{Host, Url};
 
@@ -73,6 +73,9 @@ impl Response {
     }
 }
 
+type Permits<'a> =
+    (Result<SemaphorePermit<'a>, AcquireError>, Result<SemaphorePermit<'a>, AcquireError>);
+
 /// The shared HTTP client.
 pub(super) struct Transport {
     guard: Arc<Guard>,
@@ -114,9 +117,7 @@ impl Transport {
         deadline: Instant,
     ) -> Result<Response, Trouble> {
         let work = async {
-            // The host's own permit first, so that a slow host queues on itself and not on the others.
-            let _host = permits.acquire().await;
-            let _all = self.in_flight.acquire().await;
+            let _permits = self.admitted(request, permits, deadline).await?;
             let mut tries_left = self.limits.connection_retries;
             loop {
                 match self.follow(request, trust).await {
@@ -132,6 +133,24 @@ impl Transport {
         match tokio::time::timeout_at(deadline, work).await {
             Ok(done) => done,
             Err(_) => Err(timeout(&host, "no complete answer in time")),
+        }
+    }
+
+    /// The permits for a request, once its host may be asked. The host's own comes first, so that a
+    /// slow host queues on itself and not on the others; nobody holds one while waiting for a pause.
+    async fn admitted<'a>(
+        &'a self,
+        request: &Request,
+        permits: &'a Semaphore,
+        deadline: Instant,
+    ) -> Result<Permits<'a>, Trouble> {
+        let host = authority(&request.url);
+        loop {
+            self.pauses.wait(&host, request.identity, deadline).await?;
+            let admitted = (permits.acquire().await, self.in_flight.acquire().await);
+            if self.pauses.refuses(&host, request.identity).is_none() {
+                return Ok(admitted);
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use super::error::classify;
 use super::guard::Guard;
 use super::identity::Identity;
 use super::pause::Pauses;
+use super::redirect::redirect_target;
 use super::resolve::GuardedResolver;
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
@@ -338,27 +339,6 @@ pub(super) fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-fn redirect_target(response: &reqwest::Response, from: &Url, cap: usize) -> Result<Url, Trouble> {
-    let (host, status) = (authority(from), response.status().as_u16());
-    let location = response.headers().get(header::LOCATION).filter(|value| value.len() <= cap);
-    let Some(location) = location.and_then(|value| value.to_str().ok()) else {
-        return Err(bad_answer(&host, status, "a redirect without a usable target"));
-    };
-    let next = from
-        .join(location)
-        .map_err(|_| bad_answer(&host, status, "a redirect to an unusable address"))?;
-    if !matches!(next.scheme(), "http" | "https") || next.host().is_none() {
-        return Err(bad_answer(&host, status, "a redirect that leaves http"));
-    }
-    if from.scheme() == "https" && next.scheme() == "http" {
-        return Err(bad_answer(&host, status, "a redirect from https to plain http"));
-    }
-    if !next.username().is_empty() || next.password().is_some() {
-        return Err(bad_answer(&host, status, "a redirect with a login in its address"));
-    }
-    Ok(next)
 }
 
 /// A broken or refused connection may be luck; a name, a certificate, a refused address or a body

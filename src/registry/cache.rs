@@ -99,8 +99,10 @@ impl Expiry<ManifestKey, Arc<Reply>> for ByReply {
             Reply::Found(_) => PRESENT,
             Reply::Refused(refusal) if refusal.status == 404 => ABSENT,
             Reply::Refused(_) => DENIED,
-            // The pause of the host decides when it is asked again.
-            Reply::Trouble(trouble) if trouble.is_rate_limit() => Duration::ZERO,
+            // Not asked: the end of the pause decides when it is.
+            Reply::Trouble(trouble) if trouble.is_rate_limit() && trouble.status.is_none() => {
+                Duration::ZERO
+            }
             Reply::Trouble(_) => UNREACHABLE,
         })
     }

@@ -25,6 +25,7 @@ pub(super) struct Pauses {
     shortest: Duration,
     longest: Duration,
     longest_backoff: Duration,
+    waited: Duration,
     paused: Mutex<HashMap<(String, Option<Identity>), Pause>>,
 }
 
@@ -41,22 +42,42 @@ impl Pauses {
             shortest: limits.pause_shortest,
             longest: limits.pause_longest,
             longest_backoff: limits.backoff_longest,
+            waited: limits.pause_waited,
             paused: Mutex::default(),
         }
     }
 
+    /// Waits for the end of a short pause; the trouble of a longer one.
+    pub async fn wait(
+        &self,
+        host: &str,
+        identity: Option<Identity>,
+        deadline: Instant,
+    ) -> Result<(), Trouble> {
+        while let Some(until) = self.until(host, identity) {
+            let waited = self.waited.min(deadline.saturating_duration_since(Instant::now()));
+            match self.refuses(host, identity) {
+                Some(trouble) if until >= Instant::now() + waited => return Err(trouble),
+                _ => tokio::time::sleep_until(until).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// When the pause ends, while there is one.
+    fn until(&self, host: &str, identity: Option<Identity>) -> Option<Instant> {
+        let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = paused.get(&(host.to_owned(), identity))?.until;
+        (until > Instant::now()).then_some(until)
+    }
+
     /// Why a host may not be asked now, if so.
     pub fn refuses(&self, host: &str, identity: Option<Identity>) -> Option<Trouble> {
-        let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        let pause = paused.get(&(host.to_owned(), identity))?;
-        let left = pause.until.checked_duration_since(Instant::now())?;
-        if left.is_zero() {
-            return None;
-        }
+        let left = self.until(host, identity)?.saturating_duration_since(Instant::now());
         Some(Trouble {
             reason: Reason::Seen(Cause::RateLimited),
             host: host.to_owned(),
-            status: Some(429),
+            status: None,
             text: format!(
                 "too many requests; not asked again for {}",
                 body::in_words(left.as_secs() + 1)
@@ -79,18 +100,23 @@ impl Pauses {
         }
         let key = (host.to_owned(), identity);
         if is_limit {
-            let strikes = paused.get(&key).map_or(0, |pause| pause.strikes);
-            let pause = match retry_after(headers) {
-                Some(asked) => asked.clamp(self.shortest, self.longest),
-                None => self.backoff(strikes),
-            };
+            let now = Instant::now();
+            let before = paused.get(&key).copied();
+            let strikes = before.map_or(0, |pause| pause.strikes);
+            let asked = retry_after(headers).map(|asked| asked.clamp(self.shortest, self.longest));
+            // One pause is for all requests that were under way when it began.
+            if let Some(before) = before.filter(|pause| pause.until > now) {
+                let until = before.until.max(now + asked.unwrap_or_default());
+                paused.insert(key, Pause { until, ..before });
+                return;
+            }
+            let pause = asked.unwrap_or_else(|| self.backoff(strikes));
             if paused.len() >= MAX_CALLERS {
-                let now = Instant::now();
                 paused.retain(|_, pause| pause.until > now);
             }
             if paused.len() < MAX_CALLERS {
-                let until = Instant::now() + pause;
-                paused.insert(key, Pause { until, strikes: strikes.saturating_add(1) });
+                paused
+                    .insert(key, Pause { until: now + pause, strikes: strikes.saturating_add(1) });
             }
         } else if status.is_success() {
             paused.remove(&key);
@@ -183,9 +209,13 @@ mod tests {
             let pause = pauses.backoff(strikes).as_secs_f64();
             assert!((expected * 0.79..expected * 1.21).contains(&pause), "{pause} for {expected}");
         }
-        for _ in 0..4 {
+        for _ in 0..16 {
             limited(&pauses, &[]);
         }
+        assert!(left(&pauses).is_some_and(|left| left <= 2), "those under way are one refusal");
+        pauses.paused.lock().unwrap().values_mut().for_each(|pause| pause.strikes = 3);
+        pauses.paused.lock().unwrap().values_mut().for_each(|pause| pause.until = Instant::now());
+        limited(&pauses, &[]);
         assert!(left(&pauses).is_some_and(|left| (7..=10).contains(&left)));
         pauses.note("r.io", None, StatusCode::OK, &HeaderMap::new());
         limited(&pauses, &[]);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Method};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use url::{Host, Url};
 
@@ -18,6 +18,7 @@ use super::error::classify;
 use super::guard::Guard;
 use super::identity::Identity;
 use super::pause::Pauses;
+use super::redirect::redirect_target;
 use super::resolve::GuardedResolver;
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
@@ -73,6 +74,9 @@ impl Response {
     }
 }
 
+type Permits<'a> =
+    (Result<SemaphorePermit<'a>, AcquireError>, Result<SemaphorePermit<'a>, AcquireError>);
+
 /// The shared HTTP client.
 pub(super) struct Transport {
     guard: Arc<Guard>,
@@ -114,9 +118,7 @@ impl Transport {
         deadline: Instant,
     ) -> Result<Response, Trouble> {
         let work = async {
-            // The host's own permit first, so that a slow host queues on itself and not on the others.
-            let _host = permits.acquire().await;
-            let _all = self.in_flight.acquire().await;
+            let _permits = self.admitted(request, permits, deadline).await?;
             let mut tries_left = self.limits.connection_retries;
             loop {
                 match self.follow(request, trust).await {
@@ -132,6 +134,24 @@ impl Transport {
         match tokio::time::timeout_at(deadline, work).await {
             Ok(done) => done,
             Err(_) => Err(timeout(&host, "no complete answer in time")),
+        }
+    }
+
+    /// The permits for a request, once its host may be asked. The host's own comes first, so that a
+    /// slow host queues on itself and not on the others; nobody holds one while waiting for a pause.
+    async fn admitted<'a>(
+        &'a self,
+        request: &Request,
+        permits: &'a Semaphore,
+        deadline: Instant,
+    ) -> Result<Permits<'a>, Trouble> {
+        let host = authority(&request.url);
+        loop {
+            self.pauses.wait(&host, request.identity, deadline).await?;
+            let admitted = (permits.acquire().await, self.in_flight.acquire().await);
+            if self.pauses.refuses(&host, request.identity).is_none() {
+                return Ok(admitted);
+            }
         }
     }
 
@@ -319,27 +339,6 @@ pub(super) fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-fn redirect_target(response: &reqwest::Response, from: &Url, cap: usize) -> Result<Url, Trouble> {
-    let (host, status) = (authority(from), response.status().as_u16());
-    let location = response.headers().get(header::LOCATION).filter(|value| value.len() <= cap);
-    let Some(location) = location.and_then(|value| value.to_str().ok()) else {
-        return Err(bad_answer(&host, status, "a redirect without a usable target"));
-    };
-    let next = from
-        .join(location)
-        .map_err(|_| bad_answer(&host, status, "a redirect to an unusable address"))?;
-    if !matches!(next.scheme(), "http" | "https") || next.host().is_none() {
-        return Err(bad_answer(&host, status, "a redirect that leaves http"));
-    }
-    if from.scheme() == "https" && next.scheme() == "http" {
-        return Err(bad_answer(&host, status, "a redirect from https to plain http"));
-    }
-    if !next.username().is_empty() || next.password().is_some() {
-        return Err(bad_answer(&host, status, "a redirect with a login in its address"));
-    }
-    Ok(next)
 }
 
 /// A broken or refused connection may be luck; a name, a certificate, a refused address or a body

@@ -33,6 +33,8 @@ pub struct Limits {
     pub pause_longest: Duration,
     /// The longest pause after a 429 that does not say how long.
     pub backoff_longest: Duration,
+    /// A question waits for the end of a pause that is at most this long, else it is not asked.
+    pub pause_waited: Duration,
     /// Bytes of parsed content kept in memory.
     pub content_cache_bytes: u64,
     /// One run of a credential helper.
@@ -62,6 +64,7 @@ impl Default for Limits {
             pause_shortest: Duration::from_secs(1),
             pause_longest: Duration::from_secs(15 * 60),
             backoff_longest: Duration::from_secs(60),
+            pause_waited: Duration::from_secs(5),
             content_cache_bytes: 48 << 20,
             helper: Duration::from_secs(10),
             helper_bytes: 64 << 10,

@@ -15,7 +15,7 @@ fn sample() -> (Sandbox, FakeRegistry) {
     registry.push_index("both", "1", &["linux/amd64".into(), "linux/arm64".into()]);
     registry.push_image("team/private", "1", "linux/amd64");
     registry.push_artifact("chart", "1");
-    registry.fault(Fault::in_repository("busy").retry_after("120"));
+    registry.fault(Fault::in_repository("busy").retry_after("1"));
     let image = |name: &str| format!("{}/{name}", registry.host());
     let sandbox = Sandbox::with("apps/web.yaml", pod("web", &image("nginx:1.27.9-alpine")));
     sandbox.write(

@@ -42,13 +42,15 @@ fn quick() -> Limits {
         pause_shortest: SOON,
         pause_longest: Duration::from_secs(2),
         backoff_longest: 4 * SOON,
+        pause_waited: Duration::ZERO,
         ..Limits::default()
     }
 }
 
 #[tokio::test]
 async fn f12_a_host_that_asks_for_two_seconds_gets_them_for_all_its_images() {
-    let (server, settings) = plain(Config::open(), Limits::default()).await;
+    let limits = Limits { pause_waited: Duration::ZERO, ..Limits::default() };
+    let (server, settings) = plain(Config::open(), limits).await;
     server.fault(Fault::in_repository("limited").retry_after("2"));
     let asker = Asker::new(&server, &settings);
     let begun = Instant::now();
@@ -104,7 +106,7 @@ async fn f13_whatever_a_registry_asks_for_the_pause_stays_within_bounds() {
         let (server, settings) = plain(Config::open(), limits).await;
         server.fault(Fault::on("*", "*").retry_after(odd).once());
         let asker = Asker::new(&server, &settings);
-        assert_eq!(asker.about("app:1", None).await, "rate-limited", "{odd}");
+        assert_eq!(asker.about("app:2", None).await, "rate-limited", "{odd}");
         assert_eq!(asker.about("app:1", None).await, "rate-limited", "{odd}");
         assert_eq!(server.count(), 1, "{odd}");
         tokio::time::sleep(2 * SOON).await;
@@ -114,7 +116,7 @@ async fn f13_whatever_a_registry_asks_for_the_pause_stays_within_bounds() {
         let (server, settings) = plain(Config::open(), quick()).await;
         server.fault(Fault::on("*", "*").retry_after(odd).once());
         let asker = Asker::new(&server, &settings);
-        assert_eq!(asker.about("app:1", None).await, "rate-limited", "{odd}");
+        assert_eq!(asker.about("app:2", None).await, "rate-limited", "{odd}");
         assert_eq!(server.count(), 1, "{odd}");
         tokio::time::sleep(SOON + SOON / 2).await;
         assert_eq!(asker.about("app:1", None).await, "pullable", "{odd}");
@@ -127,13 +129,27 @@ async fn f14_without_a_header_each_refusal_in_a_row_doubles_the_pause() {
     server.fault(Fault::on("*", "*").answer(429).times(2));
     let asker = Asker::new(&server, &settings);
     let begun = Instant::now();
-    while asker.about("app:1", None).await == "rate-limited" {
+    let mut tag = 1;
+    while asker.about(&format!("app:{tag}"), None).await == "rate-limited" {
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert!(begun.elapsed() < Duration::from_secs(5));
+        tag += 1;
     }
     // One pause of 250 ms and one of 500 ms, each ±20 %.
     assert!(begun.elapsed() >= Duration::from_millis(600), "{:?}", begun.elapsed());
-    assert_eq!(server.count(), 3, "{:?}", server.log());
+    assert_eq!(server.count_of("HEAD", "*"), 3, "{:?}", server.log());
+}
+
+#[tokio::test]
+async fn a_short_pause_is_waited_for_and_spoils_no_other_image() {
+    let (server, settings) = plain(Config::open(), Limits::default()).await;
+    server.fault(Fault::in_repository("busy").retry_after("1"));
+    let asker = Asker::new(&server, &settings);
+    let begun = Instant::now();
+    assert_eq!(asker.about("busy:1", None).await, "rate-limited");
+    assert_eq!(asker.about("app:1", None).await, "pullable");
+    assert!(begun.elapsed() >= Duration::from_millis(950), "{:?}", begun.elapsed());
+    assert_eq!(server.count_of("*", "/v2/busy/"), 1);
 }
 
 #[tokio::test]

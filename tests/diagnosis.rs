@@ -1,0 +1,5 @@
+//! From what was seen to what it means.
+
+#![allow(clippy::unwrap_used)]
+
+mod kubelet;

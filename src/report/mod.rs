@@ -3,6 +3,7 @@
 
 pub mod auth_plan;
 mod concise;
+pub mod diagnosis;
 mod excerpt;
 pub mod explain;
 mod focus;

@@ -4,7 +4,7 @@
 //!
 //! The texts are those of the kubelet (1.0 to 1.36), containerd (1.5 to 2.4), CRI-O with
 //! containers/image, cri-dockerd, dockershim and the Docker engine. The rows that know their format
-//! strings stand in one file a stage of the pull: [`node`], [`content`], [`network`], [`answer`].
+//! strings stand in one file a stage of the pull: `node`, `content`, `network`, `answer`.
 
 mod answer;
 mod content;
@@ -19,6 +19,9 @@ pub mod words;
 
 pub use pods::{Event, Stuck, stuck};
 pub use text::shown;
+
+use std::borrow::Cow;
+use std::slice;
 
 use super::{Cause, Class};
 use rows::{Row, first_match};
@@ -78,9 +81,12 @@ pub fn read(said: &Text) -> Reading {
     let text = text::unescaped(said.message);
     let names = names::of(&text);
     let (attempts, mirrors) = text::attempts(&text);
-    let parts: Vec<Part> =
-        attempts.iter().map(|attempt| Part::new(attempt, names.image.as_deref())).collect();
     let whole = Part::new(&text, names.image.as_deref());
+    let part = |attempt: &Cow<str>| match attempt.len() == text.len() {
+        true => None,
+        false => Some(Part::new(attempt, names.image.as_deref())),
+    };
+    let parts: Vec<Part> = attempts.iter().filter_map(part).collect();
     let mut reading = Reading {
         causes: Vec::new(),
         image: names.image,
@@ -96,7 +102,8 @@ pub fn read(said: &Text) -> Reading {
         reading.causes = vec![Cause::SecretInvalid];
         return reading;
     }
-    reading.causes = causes(&parts, &whole, said, reading.image.as_deref());
+    let judged = if parts.is_empty() { slice::from_ref(&whole) } else { &parts };
+    reading.causes = causes(judged, &whole, said, reading.image.as_deref());
     if names.mirror_of.is_some() || mirrors {
         reading.note = Some("a mirror was asked, too".to_owned());
     } else if parts.len() > 1 {
@@ -105,9 +112,10 @@ pub fn read(said: &Text) -> Reading {
             Some(format!("{made} attempts were made; this is the one that got furthest"));
     }
     if first_match(&[node::SECRET_MISSING], &whole).is_some() {
-        match reading.cause() {
-            None | Some(Cause::Unknown) => reading.causes = vec![Cause::SecretMissing],
-            Some(_) => reading.explain_by_missing_secret(),
+        if reading.tells() && first_match(&[node::PULL_FAILED], &whole).is_some() {
+            reading.explain_by_missing_secret();
+        } else {
+            reading.causes = vec![Cause::SecretMissing];
         }
     }
     reading
@@ -136,12 +144,18 @@ const STAGES: &[&[Row]] = &[
 
 fn causes(parts: &[Part], whole: &Part, said: &Text, image: Option<&str>) -> Vec<Cause> {
     let sandbox = node::is_sandbox_image(whole, said);
-    let judged = parts.iter().filter_map(|part| first_match(STAGES, part).map(|it| (it, part)));
+    let unknown = by_reason(whole, said);
+    let judge = |part| {
+        let row = first_match(STAGES, part);
+        let during = || first_match(&[node::RUNTIME_DURING_A_PULL], part);
+        row.or_else(|| if unknown.is_empty() { None } else { during() })
+    };
+    let judged = parts.iter().filter_map(|part| judge(part).map(|it| (it, part)));
     // The first of those that got furthest.
-    let best = judged.rev().max_by_key(|((_, row), _)| reached(row.causes[0]));
+    let best = judged.rev().max_by_key(|(row, _)| reached(row.causes[0]));
     let mut causes = match best {
-        Some(((stage, row), part)) => refine(row, stage, part, whole, image),
-        None => by_reason(whole, said),
+        Some((row, part)) => refine(row, part, whole, image),
+        None => unknown,
     };
     if sandbox {
         causes.retain(|cause| !matches!(cause, Cause::Unknown | Cause::SandboxImageFailed));
@@ -151,12 +165,11 @@ fn causes(parts: &[Part], whole: &Part, said: &Text, image: Option<&str>) -> Vec
 }
 
 /// The row's causes, made exact by what is known of the image.
-fn refine(row: &Row, stage: usize, part: &Part, whole: &Part, image: Option<&str>) -> Vec<Cause> {
+fn refine(row: &Row, part: &Part, whole: &Part, image: Option<&str>) -> Vec<Cause> {
     let mut causes = row.causes.to_vec();
-    if STAGES[stage].as_ptr() == node::CANCELLED.as_ptr() && part.has_url() {
+    if causes == [Cause::PullInterrupted, Cause::Timeout] && part.has_url() {
         // A request that was under way was cut, and not only the pull.
-        causes.retain(|cause| *cause != Cause::Timeout);
-        causes.insert(0, Cause::Timeout);
+        causes.reverse();
     }
     if by_digest(whole, image) {
         for cause in &mut causes {

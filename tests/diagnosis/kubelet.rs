@@ -6,6 +6,7 @@ mod content;
 mod names;
 mod network;
 mod node;
+mod pods;
 mod wrapped;
 
 use pullproof::diagnosis::kubelet::{Reading, Text, read};

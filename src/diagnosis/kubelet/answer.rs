@@ -31,6 +31,14 @@ pub(super) const REFUSED_FOR_A_REASON: &[Row] = &[
         ],
     ),
     row(
+        &[Unauthorized, CredentialsRejected, CredentialsMissing],
+        &[
+            Words("have the needed permissions"),
+            Words("you may have invalid credentials"),
+            Words("server message: invalid_token"),
+        ],
+    ),
+    row(
         &[CredentialsRejected, Unauthorized],
         &[
             Words("incorrect username or password"),
@@ -157,6 +165,10 @@ pub(super) const ABSENT: &[Row] = &[
     ),
     // The name was resolved, and something that it leads to is not there.
     row(&[CorruptImage, TagNotFound], &[Words("failed to copy*content at _ not found")]),
+    row(
+        &[RepositoryNotFound, TagNotFound],
+        &[Both("trying to pull repository", 404, 404), Ends("unknown: not found")],
+    ),
     row(&[RepositoryNotFound, BadAnswer], &[Words("parsing http 404 response body")]),
     row(
         &[TagNotFound, RepositoryNotFound, AbsentOrPrivate],
@@ -220,10 +232,8 @@ pub(super) const REST: &[Row] = &[
         &[BadAnswer],
         &[
             Words("looking for beginning of value"),
-            Words("could not fetch content descriptor"),
             Words("failed to find supported auth scheme"),
             Words("unsupported auth scheme"),
-            Words("malformed http"),
             Words("malformed mime header"),
             Words("missing location header"),
             Words("redirects"),

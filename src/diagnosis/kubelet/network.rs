@@ -4,7 +4,7 @@
 //! a look-up that times out is a matter of names, and a handshake that times out is none of a
 //! certificate.
 
-use super::rows::Mark::{Both, Ends, Status, Words};
+use super::rows::Mark::{Ends, Status, Words};
 use super::rows::{Row, row};
 use crate::diagnosis::Cause::*;
 
@@ -22,7 +22,11 @@ pub(super) const RATE_LIMIT: &[Row] = &[row(
 )];
 
 pub(super) const CONNECTION: &[Row] = &[
-    // The runtime's own socket, before any registry.
+    // The kubelet's connection to the runtime, before any registry.
+    row(
+        &[PullInterrupted, NodeRuntime],
+        &[Words("error reading from server"), Words("transport is closing")],
+    ),
     row(&[NodeRuntime], &[Words("dial unix"), Words("connect to the docker daemon")]),
     row(
         &[ProxyFailure],
@@ -81,6 +85,7 @@ pub(super) const CONNECTION: &[Row] = &[
             Words("malformed http status code*\\x"),
         ],
     ),
+    row(&[BadAnswer], &[Words("malformed http")]),
     row(&[TlsHandshake, Timeout], &[Words("tls handshake timeout")]),
     row(
         &[TlsHandshake],
@@ -141,6 +146,9 @@ pub(super) const CONNECTION: &[Row] = &[
             Words("connect: operation not permitted"),
             Words("connect: invalid argument"),
             Words("an attempt was made to access a socket"),
+            Words("connection broken"),
+            Words("server closed idle connection"),
+            Words("could not reach any registry endpoint"),
             Words("server sent goaway"),
             Words("http2: client connection lost"),
             Words("stream error: stream id"),
@@ -183,6 +191,6 @@ pub(super) const SERVER_ERROR: &[Row] = &[
     row(&[RegistryError, BlockedByRegistry], &[Status(402, 402)]),
     row(&[UnsupportedManifest], &[Status(406, 406), Status(415, 415)]),
     // The connection was there and was closed before an answer.
-    row(&[RegistryError, Unreachable], &[Ends("_\": eof"), Ends("_: eof"), Both("eof", 100, 199)]),
+    row(&[RegistryError, Unreachable], &[Ends("_\": eof"), Ends("_: eof")]),
     row(&[CorruptImage, Unreachable], &[Words("unexpected eof"), Ends(": eof")]),
 ];

@@ -15,7 +15,6 @@ pub(super) const WRONG_BINARY: &[Row] = &[row(
     &[
         Words("exec format error"),
         Words("container operating system does not match the host operating system"),
-        Words("provided platform does not match"),
     ],
 )];
 
@@ -25,8 +24,9 @@ pub(super) const BEFORE_ALL: &[Row] = &[
     row(
         &[CredentialProviderFailed],
         &[
-            Words("credential provider plugin"),
-            Words("external registry credential provider"),
+            Words("credential provider"),
+            Words("credential-provider"),
+            Words("credentials from plugin"),
             Words("register cri auth plugins"),
             Words("plugin binary executable*did not exist"),
             Words("error getting credentials"),
@@ -40,14 +40,7 @@ pub(super) const BEFORE_ALL: &[Row] = &[
         &[Unauthorized, CredentialsMissing],
         &[Words("is present with pull policy*proper auth"), Words("errimagenotensured")],
     ),
-    row(
-        &[PullThrottled],
-        &[
-            Words("pull qps exceeded"),
-            Words("registry pull qps"),
-            Words("pull rate exceeded on the node"),
-        ],
-    ),
+    row(&[PullThrottled], &[Words("pull qps exceeded")]),
     row(
         &[SignatureRejected],
         &[
@@ -126,25 +119,32 @@ pub(super) const DISK: &[Row] = &[row(
 )];
 
 /// The pull was cut off, by nobody who says why.
-pub(super) const CANCELLED: &[Row] = &[row(
-    &[PullInterrupted, Timeout],
-    &[
-        Words("context canceled"),
-        Words("context cancelled"),
-        Words("context deadline exceeded"),
-        Words("request canceled"),
-        Words("operation was canceled"),
-        Words("because of no progress"),
-        Words("pull cancelled"),
-        Words("pull canceled"),
-        Words("code = canceled"),
-        Words("code = deadlineexceeded"),
-        Words("received signal"),
-        Words("signal: killed"),
-        Words("unexpectedly closed"),
-        Words("transport is closing"),
-    ],
-)];
+pub(super) const CANCELLED: &[Row] = &[
+    row(
+        &[PullInterrupted],
+        &[
+            Words("context canceled"),
+            Words("context cancelled"),
+            Words("operation was canceled"),
+            Words("because of no progress"),
+            Words("pull cancelled"),
+            Words("pull canceled"),
+            Words("code = canceled"),
+            Words("received signal"),
+            Words("signal: killed"),
+            Words("unexpectedly closed"),
+        ],
+    ),
+    // With the address of a request these are timeouts first.
+    row(
+        &[PullInterrupted, Timeout],
+        &[
+            Words("context deadline exceeded"),
+            Words("request canceled"),
+            Words("code = deadlineexceeded"),
+        ],
+    ),
+];
 
 /// The runtime itself is in trouble.
 pub(super) const RUNTIME: &[Row] = &[row(
@@ -173,13 +173,21 @@ pub(super) const RUNTIME: &[Row] = &[row(
         Words("layer does not exist"),
         Words("layer not known"),
         Words("image not known"),
-        Words("database*corrupt"),
         Words("mount through procfd"),
+    ],
+)];
+
+/// Words of many troubles, which mean the runtime where a pull is known to have failed.
+pub(super) const RUNTIME_DURING_A_PULL: &[Row] = &[row(
+    &[NodeRuntime],
+    &[
+        Words("database*corrupt"),
         Words("permission denied"),
         Words("operation not permitted"),
         Words("device or resource busy"),
         Words("driver \"*failed"),
         Words("no such file or directory"),
+        Words("code = unavailable"),
     ],
 )];
 
@@ -218,12 +226,18 @@ pub(super) const PULL_FAILED: &[Row] = &[row(
     ],
 )];
 
+const SANDBOX: &[&str] = &[
+    "create pod sandbox",
+    "createpodsandbox",
+    "run pod sandbox",
+    "sandbox image",
+    "pod infra container image",
+];
+
 /// A sandbox that was to be made.
 pub(super) fn is_sandbox(whole: &Part, said: &Text) -> bool {
     said.event_reason == Some("FailedCreatePodSandBox")
-        || ["create pod sandbox", "createpodsandbox", "run pod sandbox", "sandbox image"]
-            .iter()
-            .any(|words| whole.has(words))
+        || SANDBOX.iter().any(|words| whole.has(words))
 }
 
 /// A sandbox that was not made since its own image was not pulled.
@@ -236,6 +250,11 @@ pub(super) fn is_sandbox_image(whole: &Part, said: &Text) -> bool {
             Words("pull image"),
             Words("pull and unpack image"),
             Words("image pull"),
+            Words("infra container image"),
+            Words("initializing source"),
+            Words("reading manifest"),
+            Words("pinging container registry"),
+            Words("resolve reference"),
             Words("no such image"),
             Words("pause image"),
             Words("ensure that the image"),

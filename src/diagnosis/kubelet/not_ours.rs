@@ -106,6 +106,11 @@ const OTHER_WORDS: &[&str] = &[
     "nodes are available",
     "oomkilled",
     "out of memory",
+    "unable to connect to the server",
+    "error dialing backend",
+    "updating node status",
+    "provision volume",
+    "failed to update lease",
     "failed calling webhook",
     "admission webhook",
     "pods \"*is forbidden",
@@ -137,7 +142,7 @@ pub(super) fn is_of_others(reason: &str) -> bool {
 pub(super) fn is(whole: &Part, said: &Text) -> bool {
     let of_others = |reason: Option<&str>| reason.is_some_and(is_of_others);
     let of_images = |reason: Option<&str>| reason.and_then(of_image_trouble).is_some();
-    if first_match(&[node::WRONG_BINARY], whole).is_some() && !whole.has("back-off restarting") {
+    if first_match(&[node::WRONG_BINARY], whole).is_some() {
         return false;
     }
     if of_others(said.event_reason) || of_others(said.waiting_reason) {
@@ -158,6 +163,8 @@ pub(super) fn is(whole: &Part, said: &Text) -> bool {
     OTHER_WORDS.iter().any(|words| whole.has(words))
         || of_a_secret()
         || sandbox()
+        || whole.words().trim() == "error: context deadline exceeded"
+        || whole.has_api_url()
         || is_start_of_a_pull(whole)
 }
 

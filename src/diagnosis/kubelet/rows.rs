@@ -45,9 +45,7 @@ impl Row {
     }
 }
 
-/// The first row that holds, and the place of its stage.
-pub(super) fn first_match<'a>(stages: &[&'a [Row]], part: &Part) -> Option<(usize, &'a Row)> {
-    let rows =
-        stages.iter().enumerate().flat_map(|(at, rows)| rows.iter().map(move |row| (at, row)));
-    rows.into_iter().find(|(_, row)| row.holds(part))
+/// The first row that holds.
+pub(super) fn first_match<'a>(stages: &[&'a [Row]], part: &Part) -> Option<&'a Row> {
+    stages.iter().flat_map(|rows| rows.iter()).find(|row| row.holds(part))
 }

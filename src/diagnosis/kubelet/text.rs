@@ -17,6 +17,9 @@ pub const SHOWN: usize = 1000;
 /// The text without escaping and without the prefix that names a container.
 pub(super) fn unescaped(text: &str) -> String {
     let text = cut(text, CAP);
+    if !text.contains('\\') {
+        return without_container(text).to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     let mut backslashes = false;
     for c in text.chars() {
@@ -126,8 +129,7 @@ fn bracketed(text: &str) -> Option<&str> {
     let opens = |at: usize| {
         let before = text[..at].trim_end_matches(' ');
         let begins = |it: &&str| text[at + 1..end].starts_with(*it);
-        (before.is_empty() || before.ends_with([':', '"']))
-            && BEGINNINGS.iter().any(|it| begins(&it))
+        (before.is_empty() || before.ends_with([':', '"'])) && BEGINNINGS.iter().any(begins)
     };
     let start = text[..end].match_indices('[').map(|(at, _)| at).find(|at| opens(*at))?;
     Some(&text[start + 1..end])
@@ -145,9 +147,12 @@ fn without_mirrors(text: &str) -> Option<String> {
 pub(super) struct Part {
     /// Lower case, names hidden.
     words: String,
+    /// Where the last word ends, closing punctuation left out.
+    end: usize,
     grams: Grams,
     statuses: Vec<u16>,
     has_url: bool,
+    has_api_url: bool,
     ghcr_login: bool,
 }
 
@@ -155,10 +160,13 @@ impl Part {
     pub fn new(text: &str, image: Option<&str>) -> Self {
         let (words, has_url) = hide_names(text, image);
         let words = words.to_ascii_lowercase();
+        let closing = |c: char| c.is_whitespace() || "\"'.)]}".contains(c);
+        let end = words.trim_end_matches(closing).len();
         let statuses = statuses(&words);
         let ghcr_login = words.contains("failed to fetch oauth token")
             && text.contains("request to https://ghcr.io/token");
-        Self { grams: Grams::of(&words), words, statuses, has_url, ghcr_login }
+        let has_api_url = has_url && text.split("://").skip(1).any(is_api);
+        Self { grams: Grams::of(&words), words, end, statuses, has_url, has_api_url, ghcr_login }
     }
 
     /// Whether the words occur in this order; `*` stands for anything.
@@ -190,8 +198,7 @@ impl Part {
     }
 
     pub fn ends_with(&self, words: &str) -> bool {
-        let end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '.' | ')' | ']' | '}');
-        self.words.trim_end_matches(end).ends_with(words)
+        self.words[..self.end].ends_with(words)
     }
 
     pub fn has_status(&self, from: u16, to: u16) -> bool {
@@ -200,6 +207,10 @@ impl Part {
 
     pub fn has_url(&self) -> bool {
         self.has_url
+    }
+
+    pub fn has_api_url(&self) -> bool {
+        self.has_api_url
     }
 
     /// GHCR answers 403 at its token service to a login that is wrong or expired.
@@ -239,26 +250,30 @@ impl Grams {
 
 /// Puts `_` for every URL, reference and quoted name. Tells whether there was a URL.
 fn hide_names(text: &str, image: Option<&str>) -> (String, bool) {
+    let bytes = text.as_bytes();
+    let is_gap = |byte: u8| byte == b'"' || byte.is_ascii_whitespace();
     let mut out = String::with_capacity(text.len());
     let mut has_url = false;
-    let mut rest = text;
-    let mut before = ' ';
-    while !rest.is_empty() {
-        let (word, tail) = rest.split_at(rest.find(is_gap).unwrap_or(rest.len()));
-        let after = tail.chars().next();
-        let is_quoted = before == '"' && after == Some('"');
-        match name_in(word, is_quoted, image) {
-            Some(name) => {
-                has_url |= name.contains("http://") || name.contains("https://");
-                let (opening, closing) = word.split_once(name).unwrap_or_default();
-                out.extend([opening, "_", closing]);
-            }
-            None => out.push_str(word),
+    let (mut kept, mut at) = (0, 0);
+    while at < bytes.len() {
+        if is_gap(bytes[at]) {
+            at += 1;
+            continue;
         }
-        out.extend(after);
-        before = after.unwrap_or(' ');
-        rest = &tail[after.map_or(0, char::len_utf8)..];
+        let length = bytes[at..].iter().position(|byte| is_gap(*byte));
+        let end = length.map_or(bytes.len(), |length| at + length);
+        let is_quoted = at > 0 && bytes[at - 1] == b'"' && bytes.get(end) == Some(&b'"');
+        if let Some(name) = name_in(&text[at..end], is_quoted, image) {
+            has_url |= name.contains("http://") || name.contains("https://");
+            let (opening, _) = text[at..end].split_once(name).unwrap_or_default();
+            let start = at + opening.len();
+            out.push_str(&text[kept..start]);
+            out.push('_');
+            kept = start + name.len();
+        }
+        at = end;
     }
+    out.push_str(&text[kept..]);
     (out, has_url)
 }
 
@@ -291,6 +306,13 @@ fn is_reference(word: &str) -> bool {
     word.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']))
 }
 
+/// Where API servers and probes answer; what follows the scheme is looked at.
+fn is_api(address: &str) -> bool {
+    let address = address.split(is_gap).next().unwrap_or_default();
+    let path = address.split_once('/').map_or("", |(_, path)| path);
+    ["api/v1", "apis/", "healthz", "readyz", "livez"].iter().any(|known| path.starts_with(known))
+}
+
 /// Words that stand before a status and nothing else.
 const BEFORE_STATUS: &[&str] = &["status", "http", "code", "statuscode", "returned"];
 
@@ -299,12 +321,16 @@ fn statuses(words: &str) -> Vec<u16> {
     let all: Vec<&str> = words.split_whitespace().collect();
     let mut found = Vec::new();
     for (at, word) in all.iter().enumerate() {
+        if !word.bytes().any(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
         let core = word.rsplit('=').next().unwrap_or(word);
         let core = core.trim_end_matches([',', '.', ';', ')', ']', '}', '"', '\'', ':']);
         let Some(status) = three_digits(core) else { continue };
         let before = at.checked_sub(1).map(|it| all[it]);
         let ended = |it: usize| at.checked_sub(it).is_some_and(|at| all[at].contains("exit"));
         let after = all.get(at + 1).and_then(|word| word.chars().next());
+        let explained = after == Some('(');
         let closes = core.len() < word.len() || after.is_none_or(char::is_alphabetic);
         let shaped = match before {
             None => after.is_some_and(char::is_alphabetic),
@@ -312,6 +338,7 @@ fn statuses(words: &str) -> Vec<u16> {
             Some(before) => {
                 let name = before.trim_matches(|c: char| !c.is_alphanumeric());
                 (before.ends_with(':') && closes)
+                    || explained
                     || BEFORE_STATUS.contains(&name)
                     || name.starts_with("http/")
             }

@@ -203,6 +203,11 @@ fn what_is_no_failure_of_a_pull() {
         ),
         ("pods \"web-1\" is forbidden: exceeded quota: small, requested: pods=1", ""),
         ("Started container web", ""),
+        (
+            "Get \"https://10.0.0.1:6443/api/v1/namespaces/shop\": dial tcp 10.0.0.1:6443: connect: connection refused",
+            "",
+        ),
+        ("Unable to connect to the server: x509: certificate signed by unknown authority", ""),
         ("", ""),
         ("a text about something else", ""),
     ]);

@@ -89,13 +89,14 @@ fn a_megabyte_is_read_at_once() {
         repeated("r.example/a:1 "),
         repeated("image \"a\" "),
     ] {
-        // The best of three, for machines that do other things as well.
-        let took = (0..3).map(|_| {
+        // The best of several, for machines that do other things as well.
+        let took = (0..5).map(|_| {
             let start = Instant::now();
             let _ = of(&text);
             start.elapsed()
         });
         let took = took.min().unwrap();
+
         assert!(
             took < Duration::from_millis(100),
             "{took:?}: {:?}",

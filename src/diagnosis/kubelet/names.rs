@@ -32,7 +32,7 @@ const BEFORE_IMAGE: &[(&str, &str)] = &[
     ("short-name \"", "\""),
     ("image name \"", "\""),
     ("image name ", " \""),
-    ("ull image ", " :\""),
+    ("ull image ", " \""),
     ("image=\"", "\""),
     ("manifest for ", " \""),
     ("pull access denied for ", " ,\""),

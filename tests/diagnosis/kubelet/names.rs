@@ -54,6 +54,12 @@ fn names_of_image_registry_and_host() {
             "reg.example",
             "",
         ),
+        (
+            "failed to pull image reg.example:5000/kube/scheduler:v1: output: manifest unknown",
+            "reg.example:5000/kube/scheduler:v1",
+            "reg.example:5000",
+            "",
+        ),
         ("Error: ImagePullBackOff", "", "", ""),
     ];
     for (text, image, host, contacted) in cases {

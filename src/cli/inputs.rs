@@ -72,15 +72,15 @@ const MAX_FILE: usize = 16 << 20;
 /// Reads every document of a YAML or JSON file as a JSON value, lists taken apart.
 pub(super) fn objects(file: &Path) -> Result<Vec<serde_json::Value>, Failure> {
     let text = settings::read(file, MAX_FILE).map_err(Failure::misuse)?;
-    let parsed = yaml::parse(&text);
+    objects_in(&file.display().to_string(), &text)
+}
+
+/// Every document of a YAML or JSON text as a JSON value, lists taken apart.
+pub(super) fn objects_in(name: &str, text: &str) -> Result<Vec<serde_json::Value>, Failure> {
+    let parsed = yaml::parse(text);
     if let Some(error) = parsed.errors.first() {
-        return Err(Failure::misuse(anyhow::anyhow!(
-            "{}:{}:{}: {}",
-            file.display(),
-            error.line,
-            error.column,
-            error.reason
-        )));
+        let (line, column, reason) = (error.line, error.column, &error.reason);
+        return Err(Failure::misuse(anyhow::anyhow!("{name}:{line}:{column}: {reason}")));
     }
     let mut objects = Vec::new();
     for document in &parsed.documents {
@@ -90,7 +90,7 @@ pub(super) fn objects(file: &Path) -> Result<Vec<serde_json::Value>, Failure> {
 }
 
 /// Kubernetes lists and plain arrays become their items.
-fn flatten(value: serde_json::Value, into: &mut Vec<serde_json::Value>) {
+pub(super) fn flatten(value: serde_json::Value, into: &mut Vec<serde_json::Value>) {
     use serde_json::Value;
     match value {
         Value::Null => {}

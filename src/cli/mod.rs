@@ -3,6 +3,7 @@
 
 mod auth;
 mod auth_check;
+mod diagnose;
 mod explain;
 mod images;
 mod inputs;
@@ -107,6 +108,7 @@ enum Command {
     Validate(validate::Arguments),
     Images(images::Arguments),
     Explain(explain::Arguments),
+    Diagnose(diagnose::Arguments),
     /// Credentials: which would be tried for an image, and whether each works
     Auth(auth::Arguments),
     /// Print a completion script for a shell
@@ -133,6 +135,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Validate(arguments) => validate::run(arguments, &out),
         Command::Images(arguments) => images::run(arguments, &out),
         Command::Explain(arguments) => explain::run(arguments, &out),
+        Command::Diagnose(arguments) => diagnose::run(arguments, &out),
         Command::Auth(arguments) => auth::run(arguments, &out),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),

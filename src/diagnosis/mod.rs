@@ -6,6 +6,7 @@ pub mod cause;
 pub mod diagnose;
 pub mod evidence;
 pub(crate) mod families;
+pub mod kubelet;
 mod platforms;
 pub mod question;
 mod seen;

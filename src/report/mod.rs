@@ -4,6 +4,7 @@
 pub mod auth_check;
 pub mod auth_plan;
 mod concise;
+pub mod diagnosis;
 mod excerpt;
 pub mod explain;
 mod focus;

@@ -1,0 +1,122 @@
+//! `diagnose`: why does the image of a Pod not pull? Reads what the kubelet left on the Pod and in its
+//! events, or one text alone; asks nobody.
+
+use std::io::Read;
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use super::{Exit, Failure, Out, inputs};
+use crate::diagnosis::kubelet::{self, Event, Text};
+use crate::report::diagnosis::{self, Told};
+use crate::settings;
+
+/// Tell why the image of a Pod does not pull, from what its kubelet says; asks nothing
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Pods as `kubectl get pod -o json` prints them; `-` reads standard input
+    #[arg(value_name = "FILE|-", required_unless_present = "message")]
+    pods: Option<String>,
+    /// Their events, as `kubectl get events -o json` prints them
+    #[arg(long, value_name = "FILE|-", requires = "pods")]
+    events: Option<String>,
+    /// Read this text of a kubelet or a runtime; `-` reads standard input
+    #[arg(long, value_name = "TEXT|-", conflicts_with = "pods")]
+    message: Option<String>,
+    /// Form of the diagnosis
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Form,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+/// Largest input, in bytes: all Pods of a large cluster.
+const MAX_INPUT: usize = 256 << 20;
+
+/// Runs the command.
+pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
+    if let Some(message) = &arguments.message {
+        let message = if message == "-" { input("-")? } else { message.clone() };
+        let reading = kubelet::read(&Text { message: &message, ..Text::default() });
+        return tell(
+            &Told::Message { message: &message, reading: &reading },
+            arguments.output,
+            out,
+        );
+    }
+    let name = arguments.pods.as_deref().unwrap_or("-");
+    if name == "-" && arguments.events.as_deref() == Some("-") {
+        let error = anyhow::anyhow!("standard input cannot be both the Pods and their events");
+        return Err(Failure::misuse(error));
+    }
+    let objects = objects_of(name)?;
+    // A list may hold both.
+    let mut events: Vec<Event> = objects.iter().filter_map(Event::of).collect();
+    if let Some(name) = &arguments.events {
+        events.extend(objects_of(name)?.iter().filter_map(Event::of));
+    }
+    let pods: Vec<&Value> = objects.iter().filter(|object| is_pod(object)).collect();
+    if pods.is_empty() {
+        let error = anyhow::anyhow!("{} holds no Pod", shown_name(name));
+        return Err(Failure::misuse(error)
+            .hint("kubectl get pod NAME -o json | pullproof diagnose -\nor, for one text: pullproof diagnose --message TEXT"));
+    }
+    let stuck: Vec<_> = pods.iter().flat_map(|pod| kubelet::stuck(pod, &events)).collect();
+    let told = Told::Pods { read: pods.len(), stuck: &stuck, events: !events.is_empty() };
+    tell(&told, arguments.output, out)
+}
+
+fn tell(told: &Told, form: Form, out: &Out) -> Result<Exit, Failure> {
+    out.print(&match form {
+        Form::Text => diagnosis::text(told, &out.options()),
+        Form::Json => diagnosis::json(told),
+    })?;
+    Ok(Exit::Success)
+}
+
+/// The items of a PodList as the API server sends it have no kind.
+fn is_pod(object: &Value) -> bool {
+    match object.get("kind").and_then(Value::as_str) {
+        Some(kind) => kind == "Pod",
+        None => object.pointer("/status/containerStatuses").is_some(),
+    }
+}
+
+fn shown_name(name: &str) -> &str {
+    if name == "-" { "standard input" } else { name }
+}
+
+/// The objects of an input. JSON is what a cluster answers, much of it, so it is tried first.
+fn objects_of(name: &str) -> Result<Vec<Value>, Failure> {
+    let text = input(name)?;
+    match serde_json::from_str(&text) {
+        Ok(value) => {
+            let mut objects = Vec::new();
+            inputs::flatten(value, &mut objects);
+            Ok(objects)
+        }
+        Err(_) => inputs::objects_in(shown_name(name), &text),
+    }
+}
+
+fn input(name: &str) -> Result<String, Failure> {
+    if name != "-" {
+        return settings::read(Path::new(name), MAX_INPUT).map_err(Failure::misuse);
+    }
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().take(MAX_INPUT as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| {
+        Failure::misuse(anyhow::Error::new(error).context("cannot read standard input"))
+    })?;
+    if bytes.len() > MAX_INPUT {
+        let error = anyhow::anyhow!("standard input is larger than {MAX_INPUT} bytes");
+        return Err(Failure::misuse(error));
+    }
+    // A text cut in the middle of a letter is still worth reading.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -5,6 +5,7 @@ mod auth;
 mod explain;
 mod images;
 mod inputs;
+mod outputs;
 mod progress;
 mod validate;
 mod version;

@@ -7,6 +7,7 @@ mod images;
 mod inputs;
 mod outputs;
 mod progress;
+mod quota;
 mod validate;
 mod version;
 
@@ -109,6 +110,7 @@ enum Command {
     Explain(explain::Arguments),
     /// Credentials: which would be tried for an image
     Auth(auth::Arguments),
+    Quota(quota::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
@@ -134,6 +136,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Images(arguments) => images::run(arguments, &out),
         Command::Explain(arguments) => explain::run(arguments, &out),
         Command::Auth(arguments) => auth::run(arguments, &out),
+        Command::Quota(arguments) => quota::run(arguments, &out),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),
     };

@@ -12,6 +12,7 @@ pub mod guard;
 mod host;
 pub mod identity;
 mod mask;
+mod quota;
 mod token;
 mod transport;
 

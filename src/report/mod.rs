@@ -14,6 +14,7 @@ mod json_lines;
 mod markdown;
 pub(crate) mod outside;
 mod place;
+pub mod quota;
 mod summary;
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ bench: ## measure; numbers go to standard output
 lint: ## formatting, clippy, documentation, licences and banned crates
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --test registry -- -D warnings
 	$(MAKE) --no-print-directory doc deny
 
 fmt: ## format the sources

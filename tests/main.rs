@@ -1,10 +1,14 @@
 //! One integration binary; its modules mirror `src`. No test needs root or the internet.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic where it broke")]
+
 mod cli;
 mod conformance;
 mod credential;
+mod families;
 mod image;
 mod manifest;
+mod project;
 mod pull_flow;
 mod registry;
 mod support;

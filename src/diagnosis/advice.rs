@@ -3,9 +3,9 @@
 
 use super::Outcome;
 use super::cause::{Cause, Certainty};
-use super::evidence::{Answer, Contents, Reply, Repository, Whose};
+use super::evidence::{Answer, Attempt, Contents, Found, Reply, Repository, Whose};
 use super::question::{Context, Question};
-use super::suggest;
+use super::{families, suggest};
 use crate::credential::Source;
 use crate::image::Platform;
 use crate::image::platform::offered;
@@ -96,6 +96,24 @@ impl Words<'_> {
             (_, Some((_, found))) => format!("of type {}", clean(&found.media_type, 120)),
             _ => "not an image".to_owned(),
         }
+    }
+
+    /// Whether every rule that blocks the image is about where the request came from.
+    pub fn is_blocked_by_place(&self) -> bool {
+        let repository = self.question.reference.endpoint_repository();
+        let mut blocks = self.answer.attempts.iter().filter_map(|attempt| match &attempt.reply {
+            Reply::Refused(refusal) if families::is_blocked(refusal, repository) => Some(refusal),
+            _ => None,
+        });
+        blocks.all(|refusal| families::depends_on_place(refusal, repository))
+    }
+
+    /// Whether the tag is in the list of tags although its manifest was refused.
+    fn is_listed(&self) -> bool {
+        let Target::Tag(asked) = self.question.reference.target() else { return false };
+        self.answer.attempts.iter().any(|attempt| {
+            matches!(&attempt.repository, Repository::Readable { tags } if tags.iter().any(|tag| tag == asked))
+        })
     }
 
     /// What is the matter, one sentence without a full stop.
@@ -220,11 +238,41 @@ pub(super) fn mismatch(source: &Source, entries: &[String], registry: &str) -> S
     format!("{source} has {has}, none that matches {registry}")
 }
 
-/// Why a finding is only likely.
+/// The limit is used up, though this answer was still given.
+pub(super) fn none_left(attempt: &Attempt, found: &Found) -> String {
+    let who = match &attempt.login {
+        Some(login) if !login.sends_nothing => format!("the login of {}", login.source),
+        _ => "this address".to_owned(),
+    };
+    format!(
+        "{} has no pulls left for {who} now; a node that shares it will be refused for a while",
+        clean(&found.host, 255)
+    )
+}
+
+/// Why a finding is only likely, and what else a reader needs.
 pub(super) fn remarks(outcome: &Outcome, words: &Words<'_>) -> Vec<String> {
-    let Outcome::Finding { certainty: Certainty::Likely, .. } = outcome else { return Vec::new() };
+    let Outcome::Finding { cause, certainty } = *outcome else { return Vec::new() };
     let context = words.context;
     let mut remarks = Vec::new();
+    if cause == Cause::AbsentOrPrivate && words.is_listed() {
+        remarks.push(
+            "the tag is in the repository's list all the same: a rule of the registry may hide it, \
+             or its manifest is lost"
+                .to_owned(),
+        );
+    }
+    if certainty == Certainty::Certain {
+        return remarks;
+    }
+    if cause == Cause::BlockedByRegistry && words.is_blocked_by_place() {
+        remarks.push(
+            "only a warning, since the rule is about where the request comes from, and nodes ask \
+             from elsewhere"
+                .to_owned(),
+        );
+        return remarks;
+    }
     if context.nodes_may_log_in {
         remarks.push(format!(
             "only a warning, since nodes usually bring a login of their own for {}",

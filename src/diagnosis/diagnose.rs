@@ -9,6 +9,7 @@ use super::evidence::{
 use super::question::{Context, Question};
 use super::{Diagnosis, Listed, Outcome, Seen, families, platforms, seen};
 use crate::image::media_type::{Kind, kind};
+use crate::image::reference::Target;
 
 /// What an attempt, or all of them, come to.
 #[derive(Debug, Clone)]
@@ -70,6 +71,9 @@ fn present(words: &Words<'_>, attempt: &Attempt, found: &Found) -> Diagnosis {
         Kind::Manifest | Kind::Index => read_contents(words),
     };
     diagnosis.digest = Some(found.digest.clone());
+    if found.pulls_left == Some(0) && diagnosis.pulls == Some(true) {
+        diagnosis.remarks.push(advice::none_left(attempt, found));
+    }
     if let Some(login) = attempt.login.as_ref().filter(|_| attempt.whose == Whose::Own) {
         diagnosis.remarks.push(format!("pulled with your own login ({})", login.source));
     }
@@ -181,7 +185,7 @@ fn read(attempt: &Attempt, words: &Words<'_>) -> Option<Reading> {
 }
 
 fn read_refusal(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Reading {
-    if families::is_blocked(refusal) {
+    if families::is_blocked(refusal, words.question.reference.endpoint_repository()) {
         return Reading::Cause(Cause::BlockedByRegistry);
     }
     match (refusal.by, refusal.status) {
@@ -210,12 +214,21 @@ fn not_found(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Cause {
     let logged_in = matches!(refusal.auth, Auth::LoginToken | Auth::BasicSent);
     let name_unknown = refusal.codes.iter().any(|code| code == "NAME_UNKNOWN");
     match &attempt.repository {
+        // The tag is listed and not given: a rule of the registry hides it, or it is damaged.
+        Repository::Readable { tags } if lists(tags, words) => Cause::AbsentOrPrivate,
         Repository::Readable { .. } => missing,
         Repository::NameUnknown { login_demanded } if logged_in || !login_demanded => {
             Cause::RepositoryNotFound
         }
         Repository::NameUnknown { .. } => Cause::AbsentOrPrivate,
         Repository::Unknown if name_unknown && logged_in => Cause::RepositoryNotFound,
+        Repository::Unknown
+            if logged_in
+                && families::codes_tell(words.registry())
+                && refusal.codes.iter().any(|code| code == "MANIFEST_UNKNOWN") =>
+        {
+            missing
+        }
         Repository::Unknown if families::says_not_found_only_of_tags(words.registry()) => missing,
         Repository::Unknown => Cause::AbsentOrPrivate,
     }
@@ -225,14 +238,16 @@ fn not_found(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Cause {
 fn token_refused(refusal: &Refusal, words: &Words<'_>) -> Cause {
     let hides = families::token_service_hides(words.registry());
     match (refusal.auth, refusal.status) {
-        (Auth::LoginTokenRefused, 401) => Cause::CredentialsRejected,
-        (Auth::LoginTokenRefused, 403) if families::token_403_means_bad_login(words.registry()) => {
-            Cause::CredentialsRejected
-        }
+        _ if families::says_login_expired(refusal) => Cause::CredentialsRejected,
+        (Auth::LoginRefused, _) | (Auth::LoginTokenRefused, 401) => Cause::CredentialsRejected,
+        (Auth::RepositoryRefused, _) if is_known_to_exist(words) => Cause::AccessDenied,
+        (Auth::RepositoryRefused, _) => Cause::AbsentOrPrivate,
         (Auth::LoginTokenRefused, 403) if hides => Cause::AbsentOrPrivate,
         (Auth::LoginTokenRefused, _) => Cause::Unauthorized,
+        (_, 401) if !hides => Cause::CredentialsMissing,
+        // Nobody is refused as such with 403, but what is absent or private may be.
+        (_, 401 | 403) => Cause::AbsentOrPrivate,
         (_, _) if hides => Cause::AbsentOrPrivate,
-        (_, 401 | 403) => Cause::CredentialsMissing,
         (_, _) => Cause::Unauthorized,
     }
 }
@@ -245,6 +260,13 @@ fn denied(refusal: &Refusal, words: &Words<'_>) -> Cause {
         (Auth::BasicSent, _) if families::says_login_expired(refusal) => Cause::CredentialsRejected,
         (Auth::BasicSent | Auth::LoginToken, _) if is_known_to_exist(words) => Cause::AccessDenied,
         (_, _) => Cause::AbsentOrPrivate,
+    }
+}
+
+fn lists(tags: &[String], words: &Words<'_>) -> bool {
+    match words.question.reference.target() {
+        Target::Tag(asked) => tags.iter().any(|tag| tag == asked),
+        Target::Digest(_) => false,
     }
 }
 
@@ -271,10 +293,12 @@ fn login_cause(cause: Cause, words: &Words<'_>) -> Cause {
 }
 
 /// `likely` where a node may know better; see the causes page.
-fn certainty(cause: Cause, context: &Context) -> Certainty {
+fn certainty(cause: Cause, words: &Words<'_>) -> Certainty {
+    let context = words.context;
     let about_login = cause.class() == Class::Credential || cause == Cause::AbsentOrPrivate;
     let login_unknown = context.nodes_may_log_in || !context.pod_login.unread.is_empty();
-    if context.has_mirrors || (about_login && login_unknown) {
+    let about_place = cause == Cause::BlockedByRegistry && words.is_blocked_by_place();
+    if context.has_mirrors || about_place || (about_login && login_unknown) {
         Certainty::Likely
     } else {
         Certainty::Certain
@@ -283,7 +307,7 @@ fn certainty(cause: Cause, context: &Context) -> Certainty {
 
 /// A finding in full: words, label, advice, what it means for a pull.
 pub(super) fn finding(cause: Cause, words: &Words<'_>) -> Diagnosis {
-    let certainty = certainty(cause, words.context);
+    let certainty = certainty(cause, words);
     let summary = words.summary(cause);
     let pulls = match (cause, certainty) {
         (Cause::PlatformWrong, _) => Some(true),

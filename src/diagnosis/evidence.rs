@@ -7,7 +7,7 @@ use crate::credential::Source;
 use crate::image::Digest;
 use crate::image::platform::Content;
 
-use super::cause::Reason;
+use super::cause::{Cause, Reason};
 
 /// Everything a question brought to light.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +74,8 @@ pub struct Found {
     pub host: String,
     pub digest: Digest,
     pub media_type: String,
+    /// How many pulls the registry says are left to whoever asked.
+    pub pulls_left: Option<u64>,
 }
 
 /// The registry, or its token service, answered with a refusal.
@@ -110,8 +112,12 @@ pub enum Auth {
     BasicSent,
     /// The token service was asked anonymously and refused.
     AnonymousTokenRefused,
-    /// The token service refused the login.
+    /// The token service refused the login, or the repository to it.
     LoginTokenRefused,
+    /// The token service refused the login, and refused it again when no repository was named.
+    LoginRefused,
+    /// The token service took the login when no repository was named, and refused this repository.
+    RepositoryRefused,
     /// A token was issued to nobody in particular.
     AnonymousToken,
     /// The same, and only because the realm may not see the login.
@@ -140,6 +146,13 @@ pub struct Trouble {
     pub status: Option<u16>,
     /// What happened, in words, without secrets and query strings.
     pub text: String,
+}
+
+impl Trouble {
+    /// The host asked us to wait.
+    pub fn is_rate_limit(&self) -> bool {
+        self.reason == Reason::Seen(Cause::RateLimited)
+    }
 }
 
 /// What a registry tells of its limit; all empty where it tells none.

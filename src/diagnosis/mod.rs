@@ -5,7 +5,7 @@ pub mod advice;
 pub mod cause;
 pub mod diagnose;
 pub mod evidence;
-mod families;
+pub(crate) mod families;
 mod platforms;
 pub mod question;
 mod seen;

@@ -57,6 +57,12 @@ fn of_refusal(refusal: &Refusal) -> Seen {
         (By::TokenService, Auth::LoginTokenRefused) => {
             format!("{} of the token service to the login", refusal.status)
         }
+        (By::TokenService, Auth::LoginRefused) => {
+            format!("{} of the token service to the login, whatever it asks for", refusal.status)
+        }
+        (By::TokenService, Auth::RepositoryRefused) => {
+            format!("{} of the token service for this repository", refusal.status)
+        }
         (By::TokenService, _) => format!("{} of the token service", refusal.status),
     };
     for code in &refusal.codes {
@@ -66,7 +72,7 @@ fn of_refusal(refusal: &Refusal) -> Seen {
     if let Some(error) = &refusal.challenge_error {
         text.push_str(&format!(" {}", clean(error, 64)));
     }
-    if refusal.auth == Auth::LoginToken {
+    if matches!(refusal.auth, Auth::LoginToken | Auth::RepositoryRefused) {
         text.push_str(" (the login itself was accepted)");
     }
     if !refusal.text.is_empty() {

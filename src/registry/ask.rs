@@ -53,7 +53,7 @@ impl Registry {
     pub fn new(settings: &Settings, guard: Guard) -> Self {
         let limits = settings.limits.clone();
         Self {
-            transport: Transport::new(guard, limits.clone()),
+            transport: Transport::new(guard, limits.clone(), settings.addresses.clone()),
             tokens: Tokens::new(),
             facts: Facts::new(limits.content_cache_bytes),
             identities: Identities::new(),
@@ -124,6 +124,9 @@ impl Registry {
             && refusal.status == 404
         {
             match self.repository(place, sender).await.as_ref() {
+                Ok(Repository::Unknown) if sender.is_some() && refusal.codes.is_empty() => {
+                    self.reread(place, sender, &mut reply).await;
+                }
                 Ok(known) => repository = known.clone(),
                 Err(trouble) => reply = Reply::Trouble(trouble.clone()),
             }
@@ -136,6 +139,26 @@ impl Registry {
         let found = matches!(reply, Reply::Found(_));
         answer.attempts.push(Attempt { login, whose, reply, repository });
         found
+    }
+
+    /// Reads the codes of a 404 that came to a HEAD, which has no body, where the tags are not told.
+    async fn reread(&self, place: &Place<'_>, sender: Option<&Candidate>, reply: &mut Reply) {
+        let Reply::Refused(refusal) = reply else { return };
+        let target = match place.reference.target() {
+            Target::Tag(tag) => tag.to_owned(),
+            Target::Digest(digest) => digest.to_string(),
+        };
+        let client = self.client(place, sender);
+        let path = format!("v2/{}/manifests/{target}", client.repository);
+        let sent = client.get(&path, ACCEPT, self.limits.manifest_bytes).await;
+        if let Ok(response) = sent
+            && response.status == refusal.status
+        {
+            let (codes, _) = body::error(&response, self.limits.error_bytes, client.mask);
+            let is_code =
+                |code: &String| code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+            refusal.codes = codes.into_iter().filter(is_code).collect();
+        }
     }
 
     async fn manifest(&self, place: &Place<'_>, sender: Option<&Candidate>) -> Arc<Reply> {
@@ -230,6 +253,7 @@ impl Registry {
         Client {
             transport: &self.transport,
             tokens: &self.tokens,
+            registries: &self.settings,
             limits: &self.limits,
             host: place.host,
             repository: place.reference.endpoint_repository(),

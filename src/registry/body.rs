@@ -36,10 +36,15 @@ pub(super) fn rate_limit_text(response: &Response) -> String {
     let wait =
         response.header("retry-after", 64).and_then(|value| value.trim().parse::<u64>().ok());
     match wait.filter(|seconds| *seconds > 0) {
-        Some(seconds) if seconds < 120 => format!("too many requests; again in {seconds} s"),
-        Some(seconds) => {
-            format!("too many requests; again in {} min", (seconds.min(30 * 86_400)).div_ceil(60))
-        }
+        Some(seconds) => format!("too many requests; again in {}", in_words(seconds)),
         None => "too many requests".to_owned(),
+    }
+}
+
+/// Seconds for people, at most thirty days.
+pub(super) fn in_words(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        _ => format!("{} min", seconds.min(30 * 86_400).div_ceil(60)),
     }
 }

@@ -99,6 +99,8 @@ impl Expiry<ManifestKey, Arc<Reply>> for ByReply {
             Reply::Found(_) => PRESENT,
             Reply::Refused(refusal) if refusal.status == 404 => ABSENT,
             Reply::Refused(_) => DENIED,
+            // The pause of the host decides when it is asked again.
+            Reply::Trouble(trouble) if trouble.is_rate_limit() => Duration::ZERO,
             Reply::Trouble(_) => UNREACHABLE,
         })
     }

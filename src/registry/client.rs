@@ -25,7 +25,7 @@ use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::{Auth, By, Found, Refusal, Reply, Trouble};
 use crate::image::Digest;
 use crate::image::media_type::{Kind, kind};
-use crate::settings::Limits;
+use crate::settings::{Limits, Registries};
 use crate::text::{SHOWN, clean};
 
 /// Pause before a 5xx is asked once more.
@@ -35,6 +35,7 @@ const AFTER_SERVER_ERROR: Duration = Duration::from_millis(150);
 pub(super) struct Client<'a> {
     pub transport: &'a Transport,
     pub tokens: &'a Tokens,
+    pub registries: &'a Registries,
     pub limits: &'a Limits,
     pub host: &'a Host,
     /// As the path of the API has it.
@@ -205,6 +206,7 @@ impl Client<'_> {
             form: None,
             cap,
             follow_redirects: true,
+            identity: self.login.map(|(_, identity)| identity),
         }
     }
 
@@ -335,7 +337,7 @@ impl Client<'_> {
         };
         let reach = Reach {
             transport: self.transport,
-            trust: &self.host.trust_for(&realm),
+            trust: &self.host.trust_for(&realm, self.registries),
             permits: &self.host.permits,
             deadline: self.deadline,
             cap: self.limits.token_bytes,
@@ -526,6 +528,7 @@ impl Client<'_> {
             host: response.host.clone(),
             digest,
             media_type: clean(&mask.hide(media_type), 120),
+            pulls_left: pulls_left(response),
         }))
     }
 
@@ -614,6 +617,12 @@ impl Client<'_> {
 enum Met {
     Answer(Result<Response, Trouble>),
     Known(Option<Use>),
+}
+
+/// `ratelimit-remaining: 76;w=21600`: the pulls left to whoever asked.
+fn pulls_left(response: &Response) -> Option<u64> {
+    let value = response.header("ratelimit-remaining", 64)?;
+    value.split(';').next()?.trim().parse().ok()
 }
 
 fn is_worth_another_token(challenge: &Use, fresh: bool) -> bool {

@@ -14,7 +14,7 @@ use super::error::NO_CONNECTION;
 use super::transport::{Request, Response, Transport, Trust, authority, is_loopback};
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
-use crate::settings::{HostSettings, Limits};
+use crate::settings::{HostSettings, Limits, Registries};
 
 /// How long a host that could not be reached is not asked again.
 const UNREACHABLE: Duration = Duration::from_secs(5);
@@ -90,9 +90,13 @@ impl Host {
         url
     }
 
-    /// The trust for connections to this host; other hosts get the system's.
-    pub fn trust_for(&self, url: &Url) -> Trust {
-        if url.host() == self.base.host() { self.trust.clone() } else { Trust::System }
+    /// The trust for connections to this host; a token service elsewhere is trusted by the settings
+    /// of its own name, or as the system trusts.
+    pub fn trust_for(&self, url: &Url, settings: &Registries) -> Trust {
+        if url.host() == self.base.host() {
+            return self.trust.clone();
+        }
+        settings.host(&authority(url)).ca.map_or(Trust::System, Trust::With)
     }
 
     /// Sends a request to the host itself. A host that was just seen to be out of reach is not tried.

@@ -12,7 +12,9 @@ pub mod guard;
 mod host;
 pub mod identity;
 mod mask;
+mod pause;
 mod quota;
+mod resolve;
 mod token;
 mod transport;
 

@@ -81,6 +81,12 @@ pub(super) struct Reach<'a> {
     pub mask: &'a Mask,
 }
 
+impl Reach<'_> {
+    async fn send(&self, request: &Request) -> Result<Response, Trouble> {
+        self.transport.send(request, self.trust, self.permits, self.deadline).await
+    }
+}
+
 impl Tokens {
     pub fn new() -> Self {
         let cache = Cache::builder().max_capacity(100_000).expire_after(ByIssue).build();
@@ -118,25 +124,17 @@ impl Tokens {
     ) -> Issue {
         let issued = match login {
             Some(login) => self.fetch_with(key, realm, login, reach).await,
-            None => read(
-                reach
-                    .transport
-                    .send(
-                        &get(realm, key, None, reach.cap),
-                        reach.trust,
-                        reach.permits,
-                        reach.deadline,
-                    )
-                    .await,
-                None,
-                reach,
-            ),
+            None => read(reach.send(&get(realm, key, None, reach.cap)).await, None, reach),
         };
         match issued {
             Ok((token, lifetime)) => (Ok(token), lifetime),
             Err(failure) => {
-                let kept =
-                    if matches!(failure, TokenFailure::Refused(_)) { REFUSED } else { FAILED };
+                let kept = match &failure {
+                    TokenFailure::Refused(_) => REFUSED,
+                    // The pause of the host decides when it is asked again.
+                    TokenFailure::Trouble(trouble) if trouble.is_rate_limit() => Duration::ZERO,
+                    TokenFailure::Trouble(_) => FAILED,
+                };
                 (Err(failure), kept)
             }
         }
@@ -153,15 +151,7 @@ impl Tokens {
         let by_get =
             self.get_only.lock().unwrap_or_else(PoisonError::into_inner).contains(realm.as_str());
         if !by_get {
-            let sent = reach
-                .transport
-                .send(
-                    &post(realm, key, login, reach.cap),
-                    reach.trust,
-                    reach.permits,
-                    reach.deadline,
-                )
-                .await;
+            let sent = reach.send(&post(realm, key, login, reach.cap)).await;
             match &sent {
                 Ok(response) if matches!(response.status, 400 | 401) => {}
                 Ok(response) if matches!(response.status, 404 | 405) => {
@@ -174,16 +164,42 @@ impl Tokens {
             }
         }
         let authorization = Some(basic(login));
-        let sent = reach
-            .transport
-            .send(
-                &get(realm, key, authorization, reach.cap),
-                reach.trust,
-                reach.permits,
-                reach.deadline,
-            )
-            .await;
-        read(sent, Some(login), reach)
+        let sent = reach.send(&get(realm, key, authorization, reach.cap)).await;
+        match read(sent, Some(login), reach) {
+            // A login without a user is none to ask again with.
+            Err(TokenFailure::Refused(refusal))
+                if refusal.status == 403 && !login.user_bytes().is_empty() =>
+            {
+                let refusal = self.tell_why(refusal, key, realm, login, reach).await;
+                Err(TokenFailure::Refused(refusal))
+            }
+            other => other,
+        }
+    }
+
+    /// A 403 to a login may mean the login or the repository. Asked with the login and for no
+    /// repository, as `docker login` asks, the token service tells which.
+    async fn tell_why(
+        &self,
+        mut refusal: Refusal,
+        key: &TokenKey,
+        realm: &Url,
+        login: &Credential,
+        reach: &Reach<'_>,
+    ) -> Refusal {
+        let bare = TokenKey { scopes: Vec::new(), ..key.clone() };
+        let request = get(realm, &bare, Some(basic(login)), reach.cap);
+        let sent = reach.send(&request).await;
+        refusal.auth = match sent {
+            Ok(response) if response.status == 200 && token(&response).is_ok() => {
+                Auth::RepositoryRefused
+            }
+            Ok(response) if matches!(response.status, 401 | 403) && !response.is_html() => {
+                Auth::LoginRefused
+            }
+            _ => refusal.auth,
+        };
+        refusal
     }
 }
 
@@ -206,6 +222,7 @@ fn get(realm: &Url, key: &TokenKey, authorization: Option<HeaderValue>, cap: usi
         form: None,
         cap,
         follow_redirects: false,
+        identity: key.identity,
     }
 }
 
@@ -237,6 +254,7 @@ fn post(realm: &Url, key: &TokenKey, login: &Credential, cap: usize) -> Request 
         form: Some(form),
         cap,
         follow_redirects: false,
+        identity: key.identity,
     }
 }
 

@@ -2,21 +2,23 @@
 //! addresses judged when they are resolved, redirects followed by our own rules, bodies cut at a cap,
 //! a deadline on everything. Passes no opinion on statuses.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Method};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::{Host, Url};
 
-use super::error::{ResolveError, classify};
+use super::error::classify;
 use super::guard::Guard;
+use super::identity::Identity;
+use super::pause::Pauses;
+use super::resolve::GuardedResolver;
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
 use crate::settings::Limits;
@@ -44,6 +46,8 @@ pub(super) struct Request {
     /// Bytes of body read; longer success bodies are [`Reason::TooLarge`], longer error bodies are cut.
     pub cap: usize,
     pub follow_redirects: bool,
+    /// Whose request it is; a host that asks one caller to wait may answer another.
+    pub identity: Option<Identity>,
 }
 
 /// What came back.
@@ -72,7 +76,9 @@ impl Response {
 /// The shared HTTP client.
 pub(super) struct Transport {
     guard: Arc<Guard>,
+    addresses: Arc<BTreeMap<String, SocketAddr>>,
     limits: Limits,
+    pauses: Pauses,
     /// By trust, and by port where the guard looks at ports: a resolver is not told which one is dialled.
     clients: Mutex<HashMap<(Trust, u16), Client>>,
     in_flight: Semaphore,
@@ -80,10 +86,13 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub fn new(guard: Guard, limits: Limits) -> Self {
+    /// `addresses`: see [`crate::settings::Settings::addresses`].
+    pub fn new(guard: Guard, limits: Limits, addresses: BTreeMap<String, SocketAddr>) -> Self {
         let in_flight = Semaphore::new(limits.in_flight);
         Self {
             guard: Arc::new(guard),
+            addresses: Arc::new(addresses),
+            pauses: Pauses::new(&limits),
             limits,
             clients: Mutex::default(),
             in_flight,
@@ -163,6 +172,10 @@ impl Transport {
         authorization: Option<&HeaderValue>,
         trust: &Trust,
     ) -> Result<reqwest::Response, Trouble> {
+        let host = authority(url);
+        if let Some(trouble) = self.pauses.refuses(&host, request.identity) {
+            return Err(trouble);
+        }
         let client = self.client(trust, url).map_err(|text| Trouble {
             reason: Reason::Seen(Cause::TlsUntrusted),
             host: authority(url),
@@ -181,7 +194,6 @@ impl Transport {
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.clone());
         }
-        let host = authority(url);
         let started = Instant::now();
         let sent =
             tokio::time::timeout(self.limits.connect + self.limits.headers, builder.send()).await;
@@ -190,6 +202,9 @@ impl Transport {
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
         let answer = answer.map_err(|error| classify(&error, &host, url.scheme()));
+        if let Ok(response) = &answer {
+            self.pauses.note(&host, request.identity, response.status(), response.headers());
+        }
         let outcome = match &answer {
             Ok(response) => response.status().as_str().to_owned(),
             Err(trouble) => trouble.text.clone(),
@@ -265,7 +280,11 @@ impl Transport {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(self.limits.connect)
-            .dns_resolver(Arc::new(GuardedResolver { guard: self.guard.clone(), port }))
+            .dns_resolver(Arc::new(GuardedResolver {
+                guard: self.guard.clone(),
+                addresses: self.addresses.clone(),
+                port,
+            }))
             .http1_max_headers(100)
             .http2_max_header_list_size(32 << 10)
             .pool_max_idle_per_host(self.limits.in_flight_host);
@@ -284,40 +303,6 @@ impl Transport {
             .build()
             .map_err(|_| "no certificate authorities were found on this system".to_owned())
     }
-}
-
-/// Resolves by the system and hands out only addresses that the guard allows, so that the address
-/// judged is the address dialled.
-struct GuardedResolver {
-    guard: Arc<Guard>,
-    port: u16,
-}
-
-/// Addresses of one name that are tried.
-const MAX_ADDRESSES: usize = 16;
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (guard, port) = (self.guard.clone(), self.port);
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found = found.map_err(|error| ResolveError::NotResolved(dns_text(&error)))?;
-            let allowed: Vec<SocketAddr> = found
-                .filter(|address| guard.allows(address.ip(), port))
-                .take(MAX_ADDRESSES)
-                .collect();
-            if allowed.is_empty() {
-                return Err(ResolveError::AddressRefused.into());
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// The system's text without its prefix.
-fn dns_text(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.rsplit(": ").next().unwrap_or(&text).to_owned()
 }
 
 /// `host[:port]` of a URL, without user info, path and query.

@@ -27,6 +27,11 @@ pub struct Limits {
     /// Requests in flight to one host, unless its settings say otherwise.
     pub in_flight_host: usize,
     pub in_flight: usize,
+    /// Bounds of the pause after a 429: what it asks for is clamped to them.
+    pub pause_shortest: Duration,
+    pub pause_longest: Duration,
+    /// The longest pause after a 429 that does not say how long.
+    pub backoff_longest: Duration,
     /// Bytes of parsed content kept in memory.
     pub content_cache_bytes: u64,
 }
@@ -49,6 +54,9 @@ impl Default for Limits {
             redirects: 5,
             in_flight_host: 16,
             in_flight: 256,
+            pause_shortest: Duration::from_secs(1),
+            pause_longest: Duration::from_secs(15 * 60),
+            backoff_longest: Duration::from_secs(60),
             content_cache_bytes: 48 << 20,
         }
     }

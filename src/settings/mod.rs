@@ -3,6 +3,8 @@
 pub mod limits;
 pub mod registries;
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use limits::Limits;
@@ -15,6 +17,9 @@ use crate::credential::docker_config::{self, DockerConfig};
 pub struct Settings {
     pub registries: Registries,
     pub limits: Limits,
+    /// Where a host name without a port is dialled instead of where it resolves to, as curl's
+    /// `--resolve` does; judged like any other address. No file, flag or variable sets it.
+    pub addresses: BTreeMap<String, SocketAddr>,
     /// The login of the person or pipeline that runs pullproof.
     pub own_login: Option<DockerConfig>,
     /// Things about the settings worth telling, for example a login that is not used.

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::Error;
+use crate::diagnosis::families;
 use crate::policy::glob::Glob;
 
 /// Largest `registries.toml` and largest CA file, in bytes.
@@ -162,27 +163,11 @@ impl Registries {
 impl HostSettings {
     /// Whether nodes may have a login of their own for this registry.
     pub fn node_credentials(&self, registry: &str) -> NodeCredentials {
-        self.node_credentials.unwrap_or_else(|| default_node_credentials(registry))
-    }
-}
-
-/// ECR, Artifact Registry, Container Registry, ACR and OpenShift's own registry: their nodes normally
-/// log in by a credential plugin or a global pull secret.
-fn default_node_credentials(registry: &str) -> NodeCredentials {
-    let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host).to_ascii_lowercase();
-    let is_ecr = host.contains(".dkr.ecr")
-        && (host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"));
-    let is_google =
-        host == "gcr.io" || host.ends_with(".gcr.io") || host.ends_with("-docker.pkg.dev");
-    let is_azure = host.ends_with(".azurecr.io")
-        || host.ends_with(".azurecr.cn")
-        || host.ends_with(".azurecr.us");
-    let is_openshift = host.starts_with("image-registry.openshift-image-registry.svc")
-        || host.starts_with("default-route-openshift-image-registry.");
-    if is_ecr || is_google || is_azure || is_openshift {
-        NodeCredentials::Unknown
-    } else {
-        NodeCredentials::None
+        let by_family = || match families::nodes_log_in(registry) {
+            true => NodeCredentials::Unknown,
+            false => NodeCredentials::None,
+        };
+        self.node_credentials.unwrap_or_else(by_family)
     }
 }
 

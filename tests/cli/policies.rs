@@ -45,11 +45,11 @@ fn a_policy_decides_and_is_named() {
             ["allow", "warn", "warn", "allow"],
             0,
         ),
-        ("{causes: [{id: latest-tag, action: Deny}]}", ["allow", "warn", "warn", "deny"], 1),
+        ("{causes: [{id: latest-tag, action: Deny}]}", ["allow", "deny", "warn", "deny"], 1),
         (
             "{causes: [{id: unpinned, action: Warn}], inconclusive: Audit}",
-            ["warn", "warn", "warn", "warn"],
-            0,
+            ["warn", "deny", "warn", "warn"],
+            1,
         ),
     ] {
         let report = judged(&registry, &pods(&registry), spec);
@@ -130,7 +130,7 @@ fn the_heading_names_the_rule_that_decided() {
     };
     let online = [
         "warning[unpinned]",
-        "warning[tag-not-found]",
+        "error[tag-not-found]",
         "could not tell[registry-error]",
         "error[latest-tag]",
         "error[latest-tag]",

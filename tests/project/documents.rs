@@ -146,7 +146,7 @@ fn a_command_that_pullproof_does_not_take_is_seen() {
         assert_eq!(refusal(&arguments(line)), None, "{line}");
     }
     for line in
-        ["pullproof validat x", "pullproof validate x --no-such", "pullproof images -o xml x"]
+        ["pullproof inspect x", "pullproof validate x --no-such", "pullproof images -o xml x"]
     {
         assert!(refusal(&arguments(line)).is_some(), "{line}");
     }

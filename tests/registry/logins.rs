@@ -145,7 +145,7 @@ async fn denials_of_every_kind_are_certain_to_fail_and_say_no_more_than_they_kno
     for (denial, id) in [
         (Denial::InsufficientScope, "absent-or-private"),
         (Denial::Unauthorized, "absent-or-private"),
-        (Denial::AtToken(403), "credentials-missing"),
+        (Denial::AtToken(403), "absent-or-private"),
         (Denial::Forbidden, "absent-or-private"),
         (Denial::NotFound, "absent-or-private"),
     ] {

@@ -10,6 +10,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 mod fake_registry;
+pub mod families;
 mod image;
 mod raw;
 mod real_registry;
@@ -18,7 +19,7 @@ mod self_test;
 pub mod tls;
 
 pub use fake_registry::{
-    Access, Anonymous, Config, Denial, FakeRegistry, Fault, Recorded, TokenField,
+    Access, Anonymous, Answer, Config, Denial, FakeRegistry, Fault, Recorded, TokenField,
 };
 pub use image::{PlatformSpec, media_type, sha256};
 pub use raw::{FullBacklog, RawServer, Trap, closed_port};

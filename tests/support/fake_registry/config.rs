@@ -8,7 +8,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::super::tls::Identity;
+use super::answer::Answer;
 use super::auth::{Access, Anonymous, Denial, Rules, Scheme, TokenField};
+use super::serve::{Recorded, Script};
 
 /// Settings of one fake registry, built up by naming what differs from an open, fast, plain one.
 #[derive(Clone, Default)]
@@ -22,6 +24,7 @@ pub struct Config {
     pub(super) lose_every: Option<usize>,
     pub(super) page_size: Option<usize>,
     pub(super) headers: HeaderMap,
+    pub(super) script: Option<Script>,
 }
 
 impl Config {
@@ -83,6 +86,15 @@ impl Config {
     /// Never list more than this many tags at once, whatever `n` asks.
     pub fn page_size(mut self, tags: usize) -> Self {
         self.page_size = Some(tags);
+        self
+    }
+
+    /// Answer by this script; what it has no answer for is answered as usual.
+    pub fn script(
+        mut self,
+        script: impl Fn(&Recorded) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
+        self.script = Some(std::sync::Arc::new(script));
         self
     }
 

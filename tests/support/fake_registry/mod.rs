@@ -16,6 +16,7 @@ mod fault;
 mod serve;
 mod wire;
 
+pub use answer::Answer;
 pub use auth::{Access, Anonymous, Denial, TokenField};
 pub use config::Config;
 pub use fault::Fault;
@@ -55,8 +56,18 @@ impl FakeRegistry {
     }
 
     fn run(config: Config, tokens_of: Option<&FakeRegistry>) -> Self {
-        let Config { auth, tls, http1_only, port, latency, jitter, lose_every, page_size, headers } =
-            config;
+        let Config {
+            auth,
+            tls,
+            http1_only,
+            port,
+            latency,
+            jitter,
+            lose_every,
+            page_size,
+            headers,
+            script,
+        } = config;
         let (listener, host) = listen(port);
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (content, auth) = match tokens_of {
@@ -76,6 +87,7 @@ impl FakeRegistry {
             lose_every,
             page_size,
             headers,
+            script,
             faults: Mutex::default(),
             recorded: Mutex::default(),
             served: AtomicUsize::new(0),

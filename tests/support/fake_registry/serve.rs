@@ -56,6 +56,9 @@ impl Recorded {
     }
 }
 
+/// Answers in place of the registry.
+pub type Script = Arc<dyn Fn(&Recorded) -> Option<Answer> + Send + Sync>;
+
 /// The state all connections of one registry share.
 pub struct Shared {
     pub content: Arc<Mutex<Content>>,
@@ -67,6 +70,7 @@ pub struct Shared {
     pub lose_every: Option<usize>,
     pub page_size: Option<usize>,
     pub headers: HeaderMap,
+    pub script: Option<Script>,
     pub faults: Mutex<Vec<Fault>>,
     pub recorded: Mutex<Vec<Recorded>>,
     pub served: AtomicUsize,
@@ -190,6 +194,9 @@ async fn record(request: Request<Body>) -> Recorded {
 impl Shared {
     /// The answer without any fault; `path` may differ from the request's own.
     fn answer(&self, request: &Recorded, path: &str) -> Answer {
+        if let Some(answer) = self.script.as_ref().and_then(|script| script(request)) {
+            return answer;
+        }
         let post = request.method == "POST";
         let exists = |name: &str| self.content().repository(name).is_some();
         if path == "/token" {

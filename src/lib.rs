@@ -6,6 +6,7 @@
 //! these steps. `image`, `manifest` (but `source`), `credential`, `diagnosis`, `policy` and `report`
 //! are plain functions; HTTP is spoken in `registry` alone.
 
+pub mod baseline;
 pub mod cli;
 pub mod credential;
 pub mod diagnosis;
@@ -18,3 +19,4 @@ pub mod registry;
 pub mod report;
 pub mod settings;
 pub mod text;
+pub mod waivers;

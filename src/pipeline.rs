@@ -1,29 +1,34 @@
 //! The road: uses of images become questions, equal ones are asked once, answers are diagnosed and
 //! judged, and a report comes out. The one place that joins the rooms; knows no door.
 
+mod verdicts;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt;
 
+use crate::baseline::Baseline;
 use crate::credential::Source;
 use crate::credential::own::{HelperFailed, OwnLogins};
 use crate::diagnosis::{
-    Cause, Certainty, Context, Diagnosis, Listed, Outcome, PodLogin, Question, Reason, diagnose,
+    Cause, Certainty, Context, Diagnosis, Outcome, PodLogin, Question, Reason, diagnose,
     without_asking,
 };
 use crate::image::platform::Runtime;
-use crate::image::usage::{Ownership, Workload};
+use crate::image::usage::Workload;
 use crate::image::{ImageUse, Platform, PullPolicy, Reference, Role, pull_policy};
 use crate::logins::{Login, Logins};
 use crate::manifest::{Extraction, Note};
 use crate::policy::matching::Subject;
-use crate::policy::{Action, ImageCheckPolicy, Verdict, hygiene, judge, wants};
+use crate::policy::{Action, IgnoreRule, ImageCheckPolicy, wants};
 use crate::registry::identity::Identity;
 use crate::registry::{Registry, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
 use crate::settings::{NodeCredentials, Settings};
+use crate::waivers::Waivers;
+use verdicts::Bench;
 
 /// What a door wants of a run.
 #[derive(Debug, Default)]
@@ -35,6 +40,10 @@ pub struct Options {
     /// Ask no registry.
     pub offline: bool,
     pub credentials: Credentials,
+    /// Findings that the settings ask not to count.
+    pub ignores: Vec<IgnoreRule>,
+    /// Findings that are known and do not count.
+    pub baseline: Option<Baseline>,
 }
 
 /// Whose credentials images are asked with.
@@ -100,14 +109,19 @@ impl Road<'_> {
                 .collect();
         let groups = self.groups(std::mem::take(&mut extraction.uses), &logins, &labels);
         let files = extraction.files;
+        let Options { ignores, baseline, .. } = self.options;
+        let waivers =
+            Waivers::new(std::mem::take(&mut extraction.ignores), ignores, baseline.as_ref());
+        let bench = Bench { labels, waivers };
         let own = self.settings.own_logins();
-        let mut results = self.ask_all(groups, &own, &labels, progress).await;
+        let mut results = self.ask_all(groups, &own, &bench, progress).await;
         for broken in std::mem::take(&mut extraction.broken) {
-            results.push(self.unparsable(broken));
+            results.push(self.unparsable(broken, &bench));
         }
         results.sort_by_cached_key(place_of);
         let mut notes: Vec<Note> = extraction.notes;
         notes.extend(own.failures().iter().map(helper_failed));
+        bench.waivers.finish(&mut notes);
         notes.sort_by(|a, b| a.place.cmp(&b.place));
         let summary = self.summary(&results, files, started);
         Report { results, notes, summary }
@@ -295,7 +309,7 @@ impl Road<'_> {
         &self,
         groups: Vec<Group>,
         own: &OwnLogins,
-        labels: &BTreeMap<String, BTreeMap<String, String>>,
+        bench: &Bench<'_>,
         progress: Progress<'_>,
     ) -> Vec<Answered> {
         let total = groups.iter().filter(|group| matches!(group.task, Task::Ask(..))).count();
@@ -305,83 +319,20 @@ impl Road<'_> {
                 Task::Known(diagnosis) => (*diagnosis, false),
                 Task::Ask(question, context) => (self.ask(*question, *context, own).await, true),
             };
-            (self.answered(uses, diagnosis, wanted, labels), asked)
+            (self.answered(uses, diagnosis, wanted, bench), asked)
         });
         let mut answered =
             futures_util::stream::iter(work).buffer_unordered(self.settings.limits.in_flight);
         let (mut results, mut done) = (Vec::new(), 0);
         progress(0, total);
-        while let Some((result, asked)) = answered.next().await {
-            results.push(result);
+        while let Some((answers, asked)) = answered.next().await {
+            results.extend(answers);
             if asked {
                 done += 1;
                 progress(done, total);
             }
         }
         results
-    }
-
-    /// A result: the diagnosis, what is unwise about the uses, and the strictest verdict among them.
-    fn answered(
-        &self,
-        mut uses: Vec<ImageUse>,
-        mut diagnosis: Diagnosis,
-        wanted: BTreeMap<Platform, String>,
-        labels: &BTreeMap<String, BTreeMap<String, String>>,
-    ) -> Answered {
-        uses.sort_by_cached_key(place_of_use);
-        let mut verdict: Option<Verdict> = None;
-        let (seen, mut unwise) = (diagnosis.findings.len(), Vec::<Listed>::new());
-        for found in &uses {
-            let subject = subject(found, labels);
-            hygiene::add(self.policies, &subject, &mut diagnosis);
-            let judged = judge::judge(self.policies, &subject, &diagnosis);
-            if verdict.as_ref().is_none_or(|strictest| judged.action > strictest.action) {
-                verdict = Some(judged);
-            }
-            // What is unwise for one use must not be judged by the policies of the next.
-            for listed in diagnosis.findings.drain(seen..) {
-                if unwise.iter().all(|known| known.cause != listed.cause) {
-                    unwise.push(listed);
-                }
-            }
-        }
-        diagnosis.findings.extend(unwise);
-        let verdict = verdict.unwrap_or(Verdict {
-            action: Action::Allow,
-            policy: None,
-            rule: "action".to_owned(),
-        });
-        let image = uses.first().map(|found| found.text.clone()).unwrap_or_default();
-        Answered { image, uses, broken: None, diagnosis, verdict, wanted }
-    }
-
-    fn unparsable(&self, broken: crate::manifest::Broken) -> Answered {
-        let outcome =
-            Outcome::Finding { cause: Cause::UnparsableManifest, certainty: Certainty::Certain };
-        let reason = crate::text::clean(&broken.reason, crate::text::SHOWN);
-        let mut diagnosis = without_asking(
-            outcome,
-            format!("this is no usable manifest: {reason}"),
-            "does not parse",
-        );
-        (diagnosis.pulls, diagnosis.runs) = (None, None);
-        let subject = Subject {
-            namespace: DEFAULT_NAMESPACE,
-            namespace_labels: None,
-            service_account: DEFAULT_ACCOUNT,
-            ownership: Ownership::Workload,
-            reference: None,
-        };
-        let verdict = judge::judge(self.policies, &subject, &diagnosis);
-        Answered {
-            image: String::new(),
-            uses: Vec::new(),
-            broken: Some(broken),
-            diagnosis,
-            verdict,
-            wanted: BTreeMap::new(),
-        }
     }
 
     fn summary(&self, results: &[Answered], files: usize, started: Instant) -> Summary {

@@ -3,14 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic where they broke")]
 
 mod auth_plan;
+mod baseline;
 mod exit_codes;
+mod formats;
 mod hostile;
+mod ignores;
 mod images;
 mod logins;
 pub mod manifests;
 mod output;
 mod platforms;
 mod policies;
+mod quota;
 mod registries;
 pub mod sandbox;
 mod secrecy;

@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "IMAGE")]
     why: Option<String>,
     /// Form of the list
-    #[arg(short, long, value_name = "FORMAT", default_value = "full", value_parser = validate::format)]
+    #[arg(short, long, value_name = "FORMAT", default_value = "full", value_parser = validate::formats())]
     output: Format,
 }
 

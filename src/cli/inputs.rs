@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::Failure;
+use crate::baseline::Baseline;
 use crate::image::usage::{Role, Site, Workload};
 use crate::image::{ImageUse, Reference};
 use crate::manifest::{self, Extraction, SourceOptions, yaml};
@@ -66,7 +67,7 @@ pub(super) fn named(text: &str) -> ImageUse {
     }
 }
 
-/// Largest file of policies or secrets, in bytes.
+/// Largest file of policies, secrets or known findings, in bytes.
 const MAX_FILE: usize = 16 << 20;
 
 /// Reads every document of a YAML or JSON file as a JSON value, lists taken apart.
@@ -104,6 +105,15 @@ pub(super) fn flatten(value: serde_json::Value, into: &mut Vec<serde_json::Value
         },
         scalar => into.push(scalar),
     }
+}
+
+/// The baseline in a file.
+pub(super) fn baseline(file: &Path) -> Result<Baseline, Failure> {
+    let text = settings::read(file, MAX_FILE).map_err(Failure::misuse)?;
+    Baseline::parse(&text).map_err(|error| {
+        Failure::misuse(anyhow::Error::new(error).context(format!("{}", file.display())))
+            .hint("--write-baseline FILE writes one")
+    })
 }
 
 /// The policies of some files; a file without one, or with a wrong one, is misuse.

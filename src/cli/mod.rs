@@ -7,7 +7,9 @@ mod diagnose;
 mod explain;
 mod images;
 mod inputs;
+mod outputs;
 mod progress;
+mod quota;
 mod validate;
 mod version;
 
@@ -111,6 +113,7 @@ enum Command {
     Diagnose(diagnose::Arguments),
     /// Credentials: which would be tried for an image, and whether each works
     Auth(auth::Arguments),
+    Quota(quota::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
@@ -137,6 +140,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Explain(arguments) => explain::run(arguments, &out),
         Command::Diagnose(arguments) => diagnose::run(arguments, &out),
         Command::Auth(arguments) => auth::run(arguments, &out),
+        Command::Quota(arguments) => quota::run(arguments, &out),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),
     };

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::inputs::{self, Inputs};
+use super::outputs::{self, Output, Target};
 use super::progress::Progress;
 use super::{Exit, Failure, Out};
+use crate::baseline::Baseline;
 use crate::diagnosis::{Outcome, Reason};
 use crate::image::Platform;
 use crate::image::platform::Runtime;
@@ -53,8 +56,17 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "WHAT", default_value = "warn")]
     inconclusive: Inconclusive,
     /// Form of the report
-    #[arg(short, long, value_name = "FORMAT", default_value = "full", value_parser = format)]
+    #[arg(short, long, value_name = "FORMAT", default_value = "full", value_parser = formats())]
     output: Format,
+    /// Write the report to a file as well, in this format (repeatable)
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = outputs::target)]
+    report: Vec<Target>,
+    /// Allow the findings of this file and count only new ones
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write the findings of this run to a file for --baseline
+    #[arg(long, value_name = "FILE")]
+    write_baseline: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -94,6 +106,13 @@ fn platform(text: &str) -> Result<Platform, String> {
     Platform::parse(text).map_err(|error| error.to_string())
 }
 
+/// Reads the name of a format; the help lists them.
+pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
+    let names = Format::ALL.map(|format| format.id());
+    PossibleValuesParser::new(names).map(|name| name.parse().unwrap_or_default())
+}
+
+/// The format of this name, for values that hold more than it.
 pub(super) fn format(text: &str) -> Result<Format, String> {
     text.parse().map_err(|()| {
         let names: Vec<&str> = Format::ALL.iter().map(|format| format.id()).collect();
@@ -109,6 +128,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         ))
         .hint("pullproof validate manifests/"));
     }
+    let known = arguments.baseline.as_deref().map(inputs::baseline).transpose()?;
     let policies = inputs::policies(&arguments.policy)?;
     let credentials = Credentials::from(arguments.credentials);
     let settings = Settings::load(&Paths {
@@ -123,6 +143,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         super::note(&report::images::remarks(&extraction));
         return Err(inputs::nothing_found(&extraction));
     }
+    let files = Files::begin(&arguments)?;
     for note in &settings.notes {
         super::note(&format!("note: {note}"));
     }
@@ -132,6 +153,8 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         runtimes: runtimes(&arguments.runtime),
         offline: arguments.offline,
         credentials,
+        ignores: Vec::new(),
+        baseline: known,
     };
     let road =
         Road { settings: &settings, policies: &policies, registry: &registry, options: &options };
@@ -139,8 +162,37 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     let runtime = inputs::runtime()?;
     let report = runtime.block_on(road.check(extraction, &|done, total| progress.set(done, total)));
     progress.finish();
+    files.finish(&report)?;
     out.print(&report::render(&report, arguments.output, &out.options()))?;
     Ok(exit(&report, arguments.inconclusive))
+}
+
+/// The files that the run writes beside what it prints.
+struct Files {
+    reports: Vec<(Format, Output)>,
+    baseline: Option<Output>,
+}
+
+impl Files {
+    fn begin(arguments: &Arguments) -> Result<Self, Failure> {
+        let reports = arguments.report.iter().map(|target| target.file.as_path());
+        outputs::distinct(reports.chain(arguments.write_baseline.as_deref()))?;
+        let begin = |target: &Target| Ok((target.format, Output::begin(&target.file)?));
+        Ok(Self {
+            reports: arguments.report.iter().map(begin).collect::<Result<_, Failure>>()?,
+            baseline: arguments.write_baseline.as_deref().map(Output::begin).transpose()?,
+        })
+    }
+
+    fn finish(self, report: &Report) -> Result<(), Failure> {
+        for (format, output) in self.reports {
+            output.finish(&report::render(report, format, &report::Options::default()))?;
+        }
+        match self.baseline {
+            Some(output) => output.finish(&Baseline::of(report).text()),
+            None => Ok(()),
+        }
+    }
 }
 
 fn runtimes(names: &[RuntimeName]) -> Vec<Runtime> {
@@ -154,7 +206,10 @@ fn runtimes(names: &[RuntimeName]) -> Vec<Runtime> {
 }
 
 fn exit(report: &Report, inconclusive: Inconclusive) -> Exit {
-    let not_judged = |result: &report::Result| matches!(result.diagnosis.outcome, Outcome::Inconclusive { reason } if reason != Reason::NotAsked);
+    let not_judged = |result: &report::Result| {
+        !result.is_waived()
+            && matches!(result.diagnosis.outcome, Outcome::Inconclusive { reason } if reason != Reason::NotAsked)
+    };
     if report.summary.deny > 0 {
         Exit::Denied
     } else if inconclusive == Inconclusive::Fail && report.results.iter().any(not_judged) {

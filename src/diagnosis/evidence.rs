@@ -1,6 +1,8 @@
 //! What a registry was seen to answer to one question. Facts only, no opinion: the status, codes and
 //! text of every refusal, the kind of every failure, and how far a login got.
 
+use std::time::Duration;
+
 use crate::credential::Source;
 use crate::image::Digest;
 use crate::image::platform::Content;
@@ -151,6 +153,18 @@ impl Trouble {
     pub fn is_rate_limit(&self) -> bool {
         self.reason == Reason::Seen(Cause::RateLimited)
     }
+}
+
+/// What a registry tells of its limit; all empty where it tells none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Pulls granted in a window.
+    pub limit: Option<u64>,
+    /// Pulls left in this one.
+    pub remaining: Option<u64>,
+    pub window: Option<Duration>,
+    /// Whom the pulls are counted for: an address, or an account.
+    pub source: Option<String>,
 }
 
 /// What a manifest holds.

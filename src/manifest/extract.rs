@@ -4,16 +4,18 @@
 use std::sync::Arc;
 
 use super::yaml::{ParseError, Reader};
-use super::{Broken, Extraction, Note, walk};
+use super::{Broken, Extraction, Note, ignore, walk};
 use crate::image::usage::{Place, Source};
 
 /// Finds what one text holds. Uses come in order of place.
 pub fn extract_source(source: &Arc<Source>) -> Extraction {
     let mut found = Extraction::default();
     let mut errors = Vec::new();
+    let annotated = source.text.contains(ignore::ANNOTATION);
     for document in Reader::new(&source.text) {
         match document {
             Ok(document) => {
+                let before = (found.uses.len(), found.notes.len());
                 if walk::document(source, &document, &mut found) {
                     found.files = 1;
                     let duplicates = document.duplicates.iter();
@@ -24,12 +26,16 @@ pub fn extract_source(source: &Arc<Source>) -> Extraction {
                         );
                         note(source, "duplicate-key", text, duplicate.line)
                     }));
+                    if annotated {
+                        ignore::annotations(source, &document, before, &mut found);
+                    }
                 }
             }
             Err(error) => errors.push(error),
         }
     }
     report(source, errors, &mut found);
+    ignore::comments(source, &mut found);
     found.uses.sort_by_key(|found| found.site.place.as_ref().map(|place| place.span.start));
     found
 }

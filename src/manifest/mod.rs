@@ -2,6 +2,7 @@
 //! ServiceAccounts. Only [`source`] touches the file system.
 
 pub mod extract;
+pub mod ignore;
 pub mod kinds;
 mod placeholder;
 mod pod_spec;
@@ -12,6 +13,7 @@ pub mod yaml;
 use std::collections::{BTreeMap, HashSet};
 
 pub use extract::extract_source;
+pub use ignore::Ignore;
 pub use source::{SourceOptions, extract};
 
 use crate::credential::pull_secret::{TYPE_DOCKER_CONFIG_JSON, TYPE_DOCKERCFG};
@@ -30,6 +32,8 @@ pub struct Extraction {
     /// Inputs, or documents of one, that should hold manifests and do not parse.
     pub broken: Vec<Broken>,
     pub notes: Vec<Note>,
+    /// Findings that comments and annotations ask not to count.
+    pub ignores: Vec<Ignore>,
     /// Files in which at least one Kubernetes object was found.
     pub files: usize,
 }
@@ -37,14 +41,23 @@ pub struct Extraction {
 impl Extraction {
     /// Adds what a later source holds.
     pub fn append(&mut self, other: Extraction) {
-        let Extraction { uses, secrets, service_accounts, namespaces, broken, notes, files } =
-            other;
+        let Extraction {
+            uses,
+            secrets,
+            service_accounts,
+            namespaces,
+            broken,
+            notes,
+            ignores,
+            files,
+        } = other;
         self.uses.extend(uses);
         self.secrets.extend(secrets);
         self.service_accounts.extend(service_accounts);
         self.namespaces.extend(namespaces);
         self.broken.extend(broken);
         self.notes.extend(notes);
+        self.ignores.extend(ignores);
         self.files += files;
     }
 

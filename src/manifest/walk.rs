@@ -177,22 +177,27 @@ impl<'d> Walker<'_, 'd> {
 
     /// The current path and `more`, written like `spec.containers[0].image`.
     pub fn path(&self, more: &[Step<'d>]) -> String {
-        let mut out = String::new();
-        for step in self.path.iter().chain(more) {
-            match step {
-                // Writing to a string can not fail.
-                Step::Index(index) => drop(write!(out, "[{index}]")),
-                Step::Key(key) if is_simple(key) => {
-                    if !out.is_empty() {
-                        out.push('.');
-                    }
-                    out.push_str(key);
-                }
-                Step::Key(key) => drop(write!(out, "[{}]", serde_json::Value::from(*key))),
-            }
-        }
-        out
+        written(self.path.iter().chain(more))
     }
+}
+
+/// A path as people write it, like `spec.containers[0].image`.
+pub(super) fn written<'s, 'd: 's>(path: impl Iterator<Item = &'s Step<'d>>) -> String {
+    let mut out = String::new();
+    for step in path {
+        match step {
+            // Writing to a string can not fail.
+            Step::Index(index) => drop(write!(out, "[{index}]")),
+            Step::Key(key) if is_simple(key) => {
+                if !out.is_empty() {
+                    out.push('.');
+                }
+                out.push_str(key);
+            }
+            Step::Key(key) => drop(write!(out, "[{}]", serde_json::Value::from(*key))),
+        }
+    }
+    out
 }
 
 fn is_simple(key: &str) -> bool {

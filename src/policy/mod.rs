@@ -6,11 +6,13 @@ pub mod hygiene;
 pub mod image_check_policy;
 pub mod judge;
 pub mod matching;
+pub mod waiver;
 pub mod wants;
 
 use serde::{Deserialize, Serialize};
 
 pub use image_check_policy::ImageCheckPolicy;
+pub use waiver::{IgnoreRule, Waiver};
 
 /// What is to be done about a result; the greater one is stricter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]

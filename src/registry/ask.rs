@@ -39,18 +39,18 @@ pub struct Registry {
     tokens: Tokens,
     facts: Facts,
     identities: Identities,
-    limits: Limits,
+    pub(super) limits: Limits,
     settings: crate::settings::Registries,
     hosts: Mutex<HashMap<String, Option<Arc<Host>>>>,
 }
 
 /// Where a reference is asked, and by whom.
-struct Place<'a> {
-    host: &'a Host,
-    reference: &'a Reference,
-    deadline: Instant,
+pub(super) struct Place<'a> {
+    pub host: &'a Host,
+    pub reference: &'a Reference,
+    pub deadline: Instant,
     /// Hides the logins of the question.
-    mask: Mask,
+    pub mask: Mask,
 }
 
 impl Registry {
@@ -254,7 +254,11 @@ impl Registry {
         Reader { registry: self, place, client }.read(found, question).await
     }
 
-    fn client<'a>(&'a self, place: &'a Place<'a>, sender: Option<&'a Candidate>) -> Client<'a> {
+    pub(super) fn client<'a>(
+        &'a self,
+        place: &'a Place<'a>,
+        sender: Option<&'a Candidate>,
+    ) -> Client<'a> {
         Client {
             transport: &self.transport,
             tokens: &self.tokens,
@@ -268,7 +272,7 @@ impl Registry {
         }
     }
 
-    fn host(&self, reference: &Reference) -> Option<Arc<Host>> {
+    pub(super) fn host(&self, reference: &Reference) -> Option<Arc<Host>> {
         let endpoint = reference.endpoint_host()?;
         let registry =
             if reference.registry().is_empty() { endpoint.as_str() } else { reference.registry() };

@@ -56,7 +56,7 @@ struct Authorised {
 }
 
 /// Why no Authorization header could be made.
-enum NotAuthorised {
+pub(super) enum NotAuthorised {
     Refused(Refusal),
     Trouble(Trouble),
 }
@@ -115,6 +115,21 @@ impl Client<'_> {
                 status: Some(refusal.status),
                 text: "the token service refuses what it granted before".to_owned(),
             }),
+        }
+    }
+
+    /// The headers of a manifest, whatever the status. A login that is refused, or that may not be
+    /// sent, is told and not replaced by nobody's.
+    pub async fn head(&self, target: &str) -> Result<Response, NotAuthorised> {
+        let path = format!("v2/{}/manifests/{target}", self.repository);
+        let sent = self.authorised(Method::HEAD, &path, ACCEPT, self.limits.error_bytes).await;
+        match sent {
+            Ok(sent) if sent.auth == Auth::Withheld => {
+                Err(NotAuthorised::Trouble(self.realm_not_trusted()))
+            }
+            Ok(sent) => Ok(sent.response),
+            Err(NotAuthorised::Trouble(trouble)) => Err(NotAuthorised::Trouble(trouble)),
+            Err(NotAuthorised::Refused(refusal)) => Err(NotAuthorised::Refused(refusal)),
         }
     }
 

@@ -13,6 +13,7 @@ mod host;
 pub mod identity;
 mod mask;
 mod pause;
+mod quota;
 mod redirect;
 mod resolve;
 mod token;

@@ -4,6 +4,7 @@
 use super::{Result, outside};
 use crate::diagnosis::{Class, Listed, Outcome, Reason};
 use crate::policy::Action;
+use crate::policy::waiver::outcome_cause;
 
 /// How loud a result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,10 @@ impl Heading {
         if let Some(lead) = decisive(result) {
             return Some(Self::lead(result, lead));
         }
+        let cause = outcome_cause(&result.diagnosis.outcome);
+        if cause.is_some_and(|cause| result.waiver(cause).is_some()) {
+            return Self::despite(result);
+        }
         match &result.diagnosis.outcome {
             Outcome::Pullable => Self::beside(result),
             Outcome::Inconclusive { reason: Reason::NotAsked }
@@ -90,6 +95,14 @@ impl Heading {
         Self { level, id: Some(id), title: outside::sentence(&result.diagnosis.summary) }
     }
 
+    /// What counts although the outcome itself does not.
+    fn despite(result: &Result) -> Option<Self> {
+        let action = result.verdict.action;
+        let mut findings = told(result, action);
+        let lead = findings.find(|it| it.cause.class() == Class::Hygiene)?;
+        (action > Action::Allow).then(|| Self::lead(result, lead))
+    }
+
     fn lead(result: &Result, lead: &Listed) -> Self {
         Self {
             level: Level::of_action(result.verdict.action),
@@ -102,7 +115,7 @@ impl Heading {
     fn beside(result: &Result) -> Option<Self> {
         let action = result.verdict.action;
         let level = Level::of_action(action);
-        if let Some(lead) = result.diagnosis.findings.iter().find(|it| is_told(it, action)) {
+        if let Some(lead) = told(result, action).next() {
             return Some(Self::lead(result, lead));
         }
         if action < Action::Warn && result.diagnosis.remarks.is_empty() {
@@ -125,8 +138,13 @@ fn decisive(result: &Result) -> Option<&Listed> {
 /// Further findings, without the one the heading speaks of.
 pub fn others<'a>(result: &'a Result, heading: &Heading) -> impl Iterator<Item = &'a Listed> {
     let (action, id) = (result.verdict.action, heading.id);
-    let told = result.diagnosis.findings.iter().filter(move |it| is_told(it, action));
-    told.filter(move |it| Some(it.cause.id()) != id)
+    told(result, action).filter(move |it| Some(it.cause.id()) != id)
+}
+
+/// The findings that people are told of.
+fn told(result: &Result, action: Action) -> impl Iterator<Item = &Listed> {
+    let findings = result.diagnosis.findings.iter();
+    findings.filter(move |it| is_told(it, action) && result.waiver(it.cause).is_none())
 }
 
 /// A policy that allows a hygiene rule to be broken does not want to hear of it.
@@ -143,5 +161,36 @@ fn named(result: &Result, text: &str) -> String {
         outside::sentence(text)
     } else {
         outside::sentence(&format!("{}: {text}", result.image))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::Cause;
+    use crate::policy::Waiver;
+    use crate::report::sample;
+
+    fn label(result: &Result) -> Option<String> {
+        Heading::of(result, false).map(|heading| heading.label())
+    }
+
+    #[test]
+    fn what_does_not_count_gives_no_heading() {
+        let mut result = sample::report().results.remove(0);
+        assert_eq!(label(&result).as_deref(), Some("error[tag-not-found]"));
+        result.waived = vec![Waiver::ignored(Cause::TagNotFound, "made by the release")];
+        assert_eq!(label(&result).as_deref(), Some("error[unpinned]"));
+        result.verdict.action = Action::Allow;
+        assert_eq!(label(&result), None);
+    }
+
+    #[test]
+    fn a_waived_finding_does_not_lead_the_others() {
+        let mut result = sample::report().results.remove(0);
+        result.diagnosis.outcome = Outcome::Pullable;
+        result.waived = vec![Waiver::in_baseline(Cause::TagNotFound)];
+        result.verdict.action = Action::Warn;
+        assert_eq!(label(&result).as_deref(), Some("warning[unpinned]"));
     }
 }

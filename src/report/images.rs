@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::heading::Level;
 use super::json::{self, Note, Use};
-use super::{Format, concise, outside, place};
+use super::{Format, concise, json_lines, markdown, outside, place};
 use crate::diagnosis::Cause;
 use crate::image::reference::Parts;
 use crate::image::{ImageUse, Reference};
@@ -23,6 +23,8 @@ pub fn render(extraction: &Extraction, format: Format) -> String {
         Format::Full => table(extraction),
         Format::Concise => list(extraction),
         Format::Json => json(extraction),
+        Format::JsonLines => json_lines::images(by_image(extraction), extraction),
+        Format::Markdown => markdown::images(by_image(extraction)),
     }
 }
 
@@ -76,9 +78,11 @@ fn described(image: &ImageUse) -> String {
     parts.join("  ")
 }
 
-/// Sorted by text; the uses of each by file, line and column.
-fn by_image(extraction: &Extraction) -> BTreeMap<&str, Vec<&ImageUse>> {
-    let mut images: BTreeMap<&str, Vec<&ImageUse>> = BTreeMap::new();
+/// Images by text, the uses of each by file, line and column.
+pub(super) type ByImage<'a> = BTreeMap<&'a str, Vec<&'a ImageUse>>;
+
+fn by_image(extraction: &Extraction) -> ByImage<'_> {
+    let mut images = ByImage::new();
     for it in &extraction.uses {
         images.entry(&it.text).or_default().push(it);
     }
@@ -131,15 +135,16 @@ struct Document<'a> {
     notes: Vec<Note<'a>>,
 }
 
+/// One image and its places.
 #[derive(Serialize)]
-struct Image<'a> {
+pub(super) struct Image<'a> {
     image: &'a str,
     reference: Option<Parts<'a>>,
     uses: Vec<Use<'a>>,
 }
 
 impl<'a> Image<'a> {
-    fn of((image, uses): (&'a str, Vec<&'a ImageUse>)) -> Self {
+    pub(super) fn of((image, uses): (&'a str, Vec<&'a ImageUse>)) -> Self {
         let reference = uses.first().and_then(|it| it.reference.as_ref().ok());
         Self {
             image,

@@ -34,8 +34,9 @@ struct Document<'a> {
     notes: Vec<Note<'a>>,
 }
 
+/// Counts over the whole run.
 #[derive(Serialize)]
-struct Totals {
+pub(super) struct Totals {
     images: usize,
     pullable: usize,
     findings: usize,
@@ -47,7 +48,7 @@ struct Totals {
 }
 
 impl Totals {
-    fn of(summary: &Summary) -> Self {
+    pub(super) fn of(summary: &Summary) -> Self {
         let Summary { images, pullable, findings, inconclusive, deny, warn, requests, .. } =
             *summary;
         let seconds = (summary.elapsed.as_secs_f64() * 1000.0).round() / 1000.0;
@@ -55,8 +56,9 @@ impl Totals {
     }
 }
 
+/// One question and its answer.
 #[derive(Serialize)]
-struct Answer<'a> {
+pub(super) struct Answer<'a> {
     image: Option<&'a str>,
     outcome: &'static str,
     cause: Option<&'static str>,
@@ -65,6 +67,7 @@ struct Answer<'a> {
     runs: Option<bool>,
     verdict: &'static str,
     policy: Option<&'a str>,
+    rule: &'a str,
     digest: Option<&'a Digest>,
     platforms: Vec<String>,
     wanted: Vec<String>,
@@ -75,7 +78,7 @@ struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn of(result: &'a Result) -> Self {
+    pub(super) fn of(result: &'a Result) -> Self {
         let Diagnosis { outcome, digest, offered, pulls, runs, findings, evidence, advice, .. } =
             &result.diagnosis;
         let (outcome, cause, certainty) = split(outcome);
@@ -88,11 +91,12 @@ impl<'a> Answer<'a> {
             runs: *runs,
             verdict: result.verdict.action.id(),
             policy: result.verdict.policy.as_deref(),
+            rule: &result.verdict.rule,
             digest: digest.as_ref(),
             platforms: offered.iter().map(ToString::to_string).collect(),
             wanted: result.wanted.keys().map(ToString::to_string).collect(),
             uses: uses(result),
-            findings: findings.iter().map(Finding::of).collect(),
+            findings: findings.iter().map(|it| Finding::of(it, result)).collect(),
             evidence: evidence.iter().map(Evidence::of).collect(),
             advice,
         }
@@ -219,11 +223,18 @@ struct Finding<'a> {
     id: &'static str,
     class: &'static str,
     text: &'a str,
+    /// Why it does not count, where it does not.
+    waived: Option<&'a str>,
 }
 
 impl<'a> Finding<'a> {
-    fn of(listed: &'a Listed) -> Self {
-        Self { id: listed.cause.id(), class: listed.cause.class().id(), text: &listed.text }
+    fn of(listed: &'a Listed, result: &'a Result) -> Self {
+        Self {
+            id: listed.cause.id(),
+            class: listed.cause.class().id(),
+            text: &listed.text,
+            waived: result.waiver(listed.cause).map(|waiver| waiver.rule.as_str()),
+        }
     }
 }
 
@@ -299,7 +310,7 @@ mod tests {
         assert_eq!(keys(&document["notes"][0]).join(" "), "file id line text");
         for result in document["results"].as_array().unwrap() {
             let listed = "advice cause certainty digest evidence findings image outcome platforms \
-                          policy pulls runs uses verdict wanted";
+                          policy pulls rule runs uses verdict wanted";
             assert_eq!(keys(result).join(" "), listed);
             for place in result["uses"].as_array().unwrap() {
                 let listed = "column file guess line object path role workload";
@@ -308,7 +319,7 @@ mod tests {
             }
         }
         let first = &document["results"][0];
-        assert_eq!(keys(&first["findings"][0]).join(" "), "class id text");
+        assert_eq!(keys(&first["findings"][0]).join(" "), "class id text waived");
         let evidence = "codes credential host seenBy status text";
         assert_eq!(keys(&first["evidence"][0]).join(" "), evidence);
         let workload = "apiVersion imagePullSecrets kind name namespace serviceAccount";

@@ -12,21 +12,24 @@ mod full;
 mod heading;
 pub mod images;
 mod json;
+mod json_lines;
+mod markdown;
 pub(crate) mod outside;
 mod place;
+pub mod quota;
 mod summary;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{Cause, Diagnosis};
 use crate::image::{ImageUse, Platform};
 use crate::manifest::{Broken, Note};
-use crate::policy::Verdict;
+use crate::policy::{Action, Verdict, Waiver};
 
 /// Everything a run found, sorted by place.
 #[derive(Debug)]
@@ -48,8 +51,22 @@ pub struct Result {
     pub broken: Option<Broken>,
     pub diagnosis: Diagnosis,
     pub verdict: Verdict,
+    /// Causes that do not count here, by an ignore or the baseline; sorted.
+    pub waived: Vec<Waiver>,
     /// Platforms wanted, and where each wish came from, for example `--platform`.
     pub wanted: BTreeMap<Platform, String>,
+}
+
+impl Result {
+    /// Why a cause does not count here; `None` where it does.
+    pub fn waiver(&self, cause: Cause) -> Option<&Waiver> {
+        self.waived.iter().find(|waiver| waiver.cause == cause)
+    }
+
+    /// Whether an ignore or the baseline turned this result's verdict to allow.
+    pub fn is_waived(&self) -> bool {
+        self.verdict.action == Action::Allow && !self.waived.is_empty()
+    }
 }
 
 /// What the last line says.
@@ -81,11 +98,16 @@ pub enum Format {
     Concise,
     /// `pullproof.report.v1`.
     Json,
+    /// `pullproof.lines.v1`: one JSON object a line.
+    JsonLines,
+    /// A comment for a pull request.
+    Markdown,
 }
 
 impl Format {
     /// Every format, in the order of the help.
-    pub const ALL: [Format; 3] = [Format::Full, Format::Concise, Format::Json];
+    pub const ALL: [Format; 5] =
+        [Format::Full, Format::Concise, Format::Json, Format::JsonLines, Format::Markdown];
 
     /// The name used on the command line.
     pub fn id(self) -> &'static str {
@@ -93,6 +115,8 @@ impl Format {
             Format::Full => "full",
             Format::Concise => "concise",
             Format::Json => "json",
+            Format::JsonLines => "json-lines",
+            Format::Markdown => "markdown",
         }
     }
 }
@@ -120,12 +144,19 @@ impl Options {
     const NARROWEST: usize = 40;
 }
 
+/// Pretty-printed JSON with a line break at the end, its strings fit to be shown.
+pub fn json_text(value: &impl serde::Serialize) -> String {
+    json::document(value)
+}
+
 /// The whole report in one format, with a line break at the end.
 pub fn render(report: &Report, format: Format, options: &Options) -> String {
     match format {
         Format::Full => full::render(report, options),
         Format::Concise => concise::render(report),
         Format::Json => json::render(report),
+        Format::JsonLines => json_lines::render(report),
+        Format::Markdown => markdown::render(report),
     }
 }
 
@@ -152,6 +183,25 @@ mod tests {
     #[test]
     fn json_shows_every_kind_of_result() {
         insta::assert_snapshot!("json", sample(Format::Json));
+    }
+
+    #[test]
+    fn json_lines_shows_every_kind_of_result() {
+        insta::assert_snapshot!("json-lines", sample(Format::JsonLines));
+    }
+
+    #[test]
+    fn markdown_shows_every_kind_of_result() {
+        insta::assert_snapshot!("markdown", sample(Format::Markdown));
+    }
+
+    #[test]
+    fn every_format_is_documented_by_example() {
+        let page = include_str!("../../docs/formats.md");
+        for format in Format::ALL {
+            let heading = format!("\n## `-o {}`\n", format.id());
+            assert!(page.contains(&heading), "{format:?}");
+        }
     }
 
     #[test]
@@ -194,7 +244,8 @@ mod tests {
             assert!(!text.contains("##[") && !text.contains("##vso["), "{format:?}");
             for line in text.lines() {
                 assert!(!line.trim_start().starts_with("::"), "{format:?}: {line}");
-                assert!(line.chars().count() < 2000, "{format:?}: {line}");
+                let is_whole = format == Format::JsonLines;
+                assert!(is_whole || line.chars().count() < 2000, "{format:?}: {line}");
             }
         }
     }
@@ -208,7 +259,7 @@ mod tests {
         diagnosis.evidence[0].text = text.clone();
         diagnosis.advice = vec![text.clone(); 2];
         (diagnosis.summary, diagnosis.label) = (text.clone(), text);
-        for format in [Format::Full, Format::Concise] {
+        for format in [Format::Full, Format::Concise, Format::Markdown] {
             assert!(render(&report, format, &Options::default()).len() < 10_000, "{format:?}");
         }
     }

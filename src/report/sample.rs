@@ -9,7 +9,7 @@ use crate::diagnosis::{Cause, Certainty, Diagnosis, Listed, Outcome, Reason, See
 use crate::image::usage::{ObjectName, Place, Source, Workload};
 use crate::image::{Digest, ImageUse, Platform, Reference, Role, Site};
 use crate::manifest::{Broken, Extraction, Note};
-use crate::policy::{Action, Verdict};
+use crate::policy::{Action, Verdict, Waiver};
 
 pub const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /// What a registry, a file or a manifest may hold to mislead a terminal or a CI system.
@@ -90,7 +90,15 @@ fn diagnosis(outcome: Outcome, summary: &str, label: &str) -> Diagnosis {
 
 fn result(image: &str, action: Action, uses: Vec<ImageUse>, diagnosis: Diagnosis) -> Result {
     let verdict = Verdict { action, policy: None, rule: "causes".into() };
-    Result { image: image.into(), uses, broken: None, diagnosis, verdict, wanted: BTreeMap::new() }
+    Result {
+        image: image.into(),
+        uses,
+        broken: None,
+        diagnosis,
+        verdict,
+        waived: Vec::new(),
+        wanted: BTreeMap::new(),
+    }
 }
 
 fn finding(cause: Cause, certainty: Certainty) -> Outcome {
@@ -190,6 +198,17 @@ fn from_a_flag() -> Result {
     result(image, Action::Allow, vec![image_use], diagnosis)
 }
 
+fn ignored() -> Result {
+    let image = "ghcr.io/acme/next:2";
+    let outcome = finding(Cause::TagNotFound, Certainty::Certain);
+    let summary = "ghcr.io/acme/next has no tag \"2\"";
+    let uses = vec![written("apps/next/deployment.yaml", image)];
+    let mut result = result(image, Action::Allow, uses, diagnosis(outcome, summary, "no such tag"));
+    result.waived = vec![Waiver::ignored(Cause::TagNotFound, "pushed by the release")];
+    result.verdict.rule = result.waived[0].rule.clone();
+    result
+}
+
 fn minified() -> Result {
     let image = "nginx:nope";
     let far = "{\"kind\":\"ConfigMap\"},".repeat(40_000);
@@ -252,6 +271,7 @@ pub fn report() -> Report {
         pullable_with(Cause::SecretMissing, "secret shop/old does not exist", Action::Allow),
         platform_partial(),
         from_a_flag(),
+        ignored(),
         minified(),
         broken("apps/web/broken.yaml", "kind: Pod\nspec: {\n", "{"),
         broken("apps/web/secret.yaml", "kind: Secret\ndata: {\n  password: aHVudGVyMg==\n", "{"),
@@ -267,10 +287,10 @@ pub fn report() -> Report {
         note("unused-ignore", "nothing was ignored", None),
     ];
     let summary = Summary {
-        images: 14,
+        images: 15,
         files: 12,
         pullable: 5,
-        findings: 8,
+        findings: 9,
         inconclusive: 3,
         deny: 6,
         warn: 3,

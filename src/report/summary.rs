@@ -34,7 +34,8 @@ fn looked_at(images: usize, files: usize) -> String {
     }
 }
 
-fn came_to(report: &Report) -> String {
+/// What it came to, such as `3 pullable, 1 error`.
+pub(super) fn came_to(report: &Report) -> String {
     let summary = &report.summary;
     let levels: Vec<Level> = levels(report).collect();
     let of = |level| levels.iter().filter(|it| **it == level).count() as u64;
@@ -53,6 +54,16 @@ fn came_to(report: &Report) -> String {
     }
     if !summary.offline && summary.inconclusive > 0 {
         parts.push(format!("{} could not be judged", summary.inconclusive));
+    }
+    let waived = report.results.iter().filter(|it| it.is_waived());
+    let (known, ignored): (Vec<_>, Vec<_>) = waived.partition(|it| {
+        it.waived.iter().any(|waiver| waiver.rule == it.verdict.rule && waiver.is_of_baseline())
+    });
+    if !ignored.is_empty() {
+        parts.push(format!("{} ignored", ignored.len()));
+    }
+    if !known.is_empty() {
+        parts.push(format!("{} in the baseline", known.len()));
     }
     if parts.is_empty() {
         parts.push("nothing to complain of".to_owned());

@@ -61,7 +61,7 @@ fn misuse_is_2_and_says_what_to_do() {
         (&["validate", "empty.yaml"], "no image found in 1 manifest file\n"),
         (&["images", "folder"], "no image found in 0 manifest files\n"),
         (&["validate", "/dev/null"], "is a device, not a file or folder"),
-        (&["validate", ".", "-o", "xml"], "use one of full, concise, json"),
+        (&["validate", ".", "-o", "xml"], "possible values: full, concise, json"),
         (&["validate", ".", "--registries", "nowhere.toml"], "cannot read nowhere.toml"),
         (&["validate", ".", "--authfile", "empty.yaml"], "empty.yaml is not usable"),
         (&["validate", ".", "--exclude", "a{b"], "can not be understood"),

@@ -8,7 +8,7 @@ use clap::Args;
 use super::Failure;
 use crate::image::usage::{Role, Site, Workload};
 use crate::image::{ImageUse, Reference};
-use crate::manifest::{self, Extraction, SourceOptions, yaml};
+use crate::manifest::{self, Extraction, Extractor, SourceOptions, yaml};
 use crate::policy::ImageCheckPolicy;
 use crate::settings;
 
@@ -27,6 +27,9 @@ pub(super) struct Inputs {
     /// Read what .gitignore names, too
     #[arg(long)]
     no_ignore: bool,
+    /// Look for images in environment values, arguments and texts, too; all of them guesses
+    #[arg(long)]
+    deep: bool,
 }
 
 impl Inputs {
@@ -40,6 +43,7 @@ impl Inputs {
             exclude: self.exclude.clone(),
             include: self.include.clone(),
             no_ignore: self.no_ignore,
+            extractor: Extractor::default().deep(self.deep),
         };
         manifest::extract(&self.paths, &options).map_err(Failure::misuse)
     }

@@ -3,35 +3,105 @@
 
 use std::sync::Arc;
 
-use super::yaml::{ParseError, Reader};
-use super::{Broken, Extraction, Note, walk};
-use crate::image::usage::{Place, Source};
+use super::path;
+use super::rules::{ExtractRule, Rule};
+use super::walk::Walker;
+use super::yaml::{Document, ParseError, Reader};
+use super::{Broken, Extraction, Note};
+use crate::image::usage::{ObjectName, Place, Source};
 
-/// Finds what one text holds. Uses come in order of place.
-pub fn extract_source(source: &Arc<Source>) -> Extraction {
-    let mut found = Extraction::default();
-    let mut errors = Vec::new();
-    for document in Reader::new(&source.text) {
-        match document {
-            Ok(document) => {
-                if walk::document(source, &document, &mut found) {
-                    found.files = 1;
-                    let duplicates = document.duplicates.iter();
-                    found.notes.extend(duplicates.map(|duplicate| {
-                        let text = format!(
-                            "key \"{}\" is written twice, the last one counts",
-                            duplicate.key
-                        );
-                        note(source, "duplicate-key", text, duplicate.line)
-                    }));
-                }
-            }
-            Err(error) => errors.push(error),
-        }
+/// How texts are read: the user's rules, whether guesses are wanted, the chart a text belongs to.
+#[derive(Debug, Clone, Default)]
+pub struct Extractor {
+    rules: Vec<Rule>,
+    deep: bool,
+    pub(super) chart: Option<Chart>,
+}
+
+/// What a chart says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chart {
+    pub name: String,
+    /// The tag that most charts take for an image without one.
+    pub app_version: Option<String>,
+}
+
+impl Extractor {
+    /// Follows these rules besides the catalogue; fails when a path can not be understood.
+    pub fn with_rules(rules: Vec<ExtractRule>) -> Result<Self, path::Error> {
+        let rules = rules.into_iter().map(Rule::new).collect::<Result<_, _>>()?;
+        Ok(Self { rules, ..Self::default() })
     }
-    report(source, errors, &mut found);
-    found.uses.sort_by_key(|found| found.site.place.as_ref().map(|place| place.span.start));
-    found
+
+    /// Whether to guess at images in environment values, arguments and texts.
+    #[must_use]
+    pub fn deep(self, deep: bool) -> Self {
+        Self { deep, ..self }
+    }
+
+    /// The chart that files with values belong to.
+    #[must_use]
+    pub fn of_chart(self, chart: Option<Chart>) -> Self {
+        Self { chart, ..self }
+    }
+
+    pub(super) fn is_deep(&self) -> bool {
+        self.deep
+    }
+
+    pub(super) fn rules_for<'r>(&'r self, object: &ObjectName) -> impl Iterator<Item = &'r Rule> {
+        self.rules.iter().filter(move |rule| rule.is_for(object))
+    }
+
+    /// Finds what one text holds. Uses come in order of place.
+    pub fn extract(&self, source: &Arc<Source>) -> Extraction {
+        let mut found = Extraction::default();
+        let mut errors = Vec::new();
+        for document in Reader::new(&source.text) {
+            match document {
+                Ok(document) => {
+                    if Walker::new(source, &mut found, self, None).document(&document) {
+                        found.files = 1;
+                        found.notes.extend(hygiene(source, &document));
+                    }
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        report(source, errors, &mut found);
+        found.uses.sort_by_key(|found| found.site.place.as_ref().map(|place| place.span.start));
+        found
+    }
+}
+
+impl Chart {
+    /// Reads `Chart.yaml`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let document = Reader::new(text).next()?.ok()?;
+        let string = |key| document.root().get_str(key).filter(|text| !text.is_empty());
+        Some(Self {
+            name: string("name").unwrap_or_default().to_owned(),
+            app_version: string("appVersion").map(str::to_owned),
+        })
+    }
+}
+
+/// Finds what one text holds, by the catalogue alone.
+pub fn extract_source(source: &Arc<Source>) -> Extraction {
+    Extractor::default().extract(source)
+}
+
+/// Keys written twice, anchors defined again.
+fn hygiene(source: &Source, document: &Document<'_>) -> Vec<Note> {
+    let duplicates = document.duplicates.iter().map(|it| {
+        let text = format!("key \"{}\" is written twice, the last one counts", it.key);
+        note(source, "duplicate-key", text, it.line)
+    });
+    let anchors = document.redefined.iter().map(|it| {
+        let text = format!("anchor \"{}\" is defined again, aliases below mean this one", it.key);
+        note(source, "anchor-redefined", text, it.line)
+    });
+    duplicates.chain(anchors).collect()
 }
 
 fn report(source: &Arc<Source>, mut errors: Vec<ParseError>, found: &mut Extraction) {

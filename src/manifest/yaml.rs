@@ -248,6 +248,7 @@ impl<'a> Iterator for Reader<'a> {
 
 fn options() -> Options {
     granit_parser::options! {
+        emit_anchor_events: true,
         emit_comments: false,
         flow_nesting_limit: DEPTH_LIMIT,
         block_nesting_limit: DEPTH_LIMIT,

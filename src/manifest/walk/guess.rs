@@ -1,0 +1,69 @@
+//! The generic walk: maps with containers, single containers, and objects inside objects.
+
+use std::sync::Arc;
+
+use super::{About, Object, Step, Walker};
+use crate::image::Role;
+use crate::manifest::placeholder::is_possible;
+use crate::manifest::pod_spec::{self, Trust};
+use crate::manifest::yaml::Node;
+
+impl<'d> Walker<'_, 'd> {
+    /// Looks through an object; `status` tells what was, `metadata` what is said of it.
+    pub fn guess(&mut self, node: Node<'d>, object: &Object) {
+        for (key, value) in node.entries() {
+            let Some(key) = key.text() else { continue };
+            if !matches!(key, "status" | "metadata") {
+                self.guess_at(Step::Key(key), value, object);
+            }
+        }
+        if holds_containers(node) {
+            pod_spec::walk(self, object, node, Trust::Guessed);
+        }
+    }
+
+    /// Looks for maps that hold containers and for objects, at any depth.
+    pub fn guess_below(&mut self, node: Node<'d>, object: &Object) {
+        for (index, item) in node.items().enumerate() {
+            self.guess_at(Step::Index(index), item, object);
+        }
+        if node.get_str("apiVersion").is_some() && node.get_str("kind").is_some() {
+            return self.object(node, None);
+        }
+        for (key, value) in node.entries() {
+            let Some(key) = key.text() else { continue };
+            if key == "container" && value.is_mapping() {
+                self.single(node, key, value, object);
+            }
+            self.guess_at(Step::Key(key), value, object);
+        }
+        if holds_containers(node) {
+            pod_spec::walk(self, object, node, Trust::Guessed);
+        }
+    }
+
+    fn guess_at(&mut self, step: Step<'d>, node: Node<'d>, object: &Object) {
+        if node.text().is_none() {
+            self.step(step, |walker| walker.guess_below(node, object));
+        }
+    }
+
+    /// `container: {image: ..}`, as operators have it where there is only one.
+    fn single(&mut self, parent: Node<'d>, key: &'d str, value: Node<'d>, object: &Object) {
+        let Some(image) = value.get("image") else { return };
+        let Some(text) = image.as_str().filter(|text| is_possible(text)) else { return };
+        let about = About {
+            role: Role::Container,
+            policy: pod_spec::policy(value, "imagePullPolicy"),
+            workload: Arc::new(pod_spec::workload(object, parent)),
+            guess: false,
+        };
+        self.add(text, image, &[Step::Key(key), Step::Key("image")], about);
+    }
+}
+
+fn holds_containers(node: Node<'_>) -> bool {
+    pod_spec::LISTS.iter().any(|(list, _)| {
+        node.get(list).is_some_and(|list| list.items().any(pod_spec::is_container))
+    })
+}

@@ -46,6 +46,7 @@ pub(super) fn kustomize_image<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, a
         repository: part("newName").or_else(|| part("name")),
         tag: part("newTag"),
         digest: part("digest"),
+        fallback: None,
     };
     let is_set = ["newName", "newTag", "digest"].iter().any(|key| part(key).is_some());
     if is_set {
@@ -85,6 +86,9 @@ fn operation<'d>(walker: &mut Walker<'_, 'd>, item: Node<'d>, path: &str) {
             }
         }
         None if is_list(before) => fields::container(walker, value, &about),
+        None if value.get_str("image").is_some_and(placeholder::has_version) => {
+            fields::container(walker, value, &About { guess: true, ..about.clone() });
+        }
         None => walker.guess_below(value, &object),
     });
 }

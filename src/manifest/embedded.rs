@@ -122,7 +122,7 @@ pub(super) fn walk<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, read: As, ob
         let mut inner = Walker::new(walker.source, walker.found, walker.extractor, Some(&inside));
         match read {
             As::Values => values::walk(&mut inner, document.root(), object, None),
-            As::Manifests => drop(inner.document(&document)),
+            As::Manifests => drop(inner.document(&document, None)),
         }
     }
 }

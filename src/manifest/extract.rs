@@ -1,21 +1,25 @@
 //! One text to an [`Extraction`]: every document is parsed and walked, a broken one is told apart
 //! from a template and from a file that is no manifest at all. No I/O.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::path;
 use super::rules::{ExtractRule, Rule};
 use super::walk::Walker;
-use super::yaml::{Document, ParseError, Reader};
+use super::yaml::{Document, ParseError, Reader, repair};
 use super::{Broken, Extraction, Note};
 use crate::image::usage::{ObjectName, Place, Source};
 
-/// How texts are read: the user's rules, whether guesses are wanted, the chart a text belongs to.
+/// Most times a text is read again for scalars that only kubectl accepts, and most bytes in all.
+const REPAIRS: usize = 200;
+const REPAIR_LIMIT: usize = 64 << 20;
+
+/// How texts are read: the user's rules, and whether guesses are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Extractor {
     rules: Vec<Rule>,
     deep: bool,
-    pub(super) chart: Option<Chart>,
 }
 
 /// What a chart says of itself.
@@ -39,12 +43,6 @@ impl Extractor {
         Self { deep, ..self }
     }
 
-    /// The chart that files with values belong to.
-    #[must_use]
-    pub fn of_chart(self, chart: Option<Chart>) -> Self {
-        Self { chart, ..self }
-    }
-
     pub(super) fn is_deep(&self) -> bool {
         self.deep
     }
@@ -53,14 +51,33 @@ impl Extractor {
         self.rules.iter().filter(move |rule| rule.is_for(object))
     }
 
-    /// Finds what one text holds. Uses come in order of place.
-    pub fn extract(&self, source: &Arc<Source>) -> Extraction {
-        let mut found = Extraction::default();
-        let mut errors = Vec::new();
-        for document in Reader::new(&source.text) {
+    /// Finds what one text holds, the chart known to whose values it may belong. Uses come in order
+    /// of place.
+    pub fn extract(&self, source: &Arc<Source>, chart: Option<&Chart>) -> Extraction {
+        let (mut found, mut errors) = self.read(source, chart, &source.text);
+        let mut text = Cow::Borrowed(source.text.as_str());
+        for _ in 0..(REPAIR_LIMIT / text.len().max(1)).min(REPAIRS) {
+            let Some(repaired) = repair::repair(&text, &errors) else { break };
+            text = Cow::Owned(repaired);
+            (found, errors) = self.read(source, chart, &text);
+        }
+        report(source, errors, &mut found);
+        found.uses.sort_by_key(|found| found.site.place.as_ref().map(|place| place.span.start));
+        found
+    }
+
+    /// Reads a text that is that of the source but for characters written over.
+    fn read(
+        &self,
+        source: &Arc<Source>,
+        chart: Option<&Chart>,
+        text: &str,
+    ) -> (Extraction, Vec<ParseError>) {
+        let (mut found, mut errors) = (Extraction::default(), Vec::new());
+        for document in Reader::new(text) {
             match document {
                 Ok(document) => {
-                    if Walker::new(source, &mut found, self, None).document(&document) {
+                    if Walker::new(source, &mut found, self, None).document(&document, chart) {
                         found.files = 1;
                         found.notes.extend(hygiene(source, &document));
                     }
@@ -68,9 +85,7 @@ impl Extractor {
                 Err(error) => errors.push(error),
             }
         }
-        report(source, errors, &mut found);
-        found.uses.sort_by_key(|found| found.site.place.as_ref().map(|place| place.span.start));
-        found
+        (found, errors)
     }
 }
 
@@ -88,7 +103,7 @@ impl Chart {
 
 /// Finds what one text holds, by the catalogue alone.
 pub fn extract_source(source: &Arc<Source>) -> Extraction {
-    Extractor::default().extract(source)
+    Extractor::default().extract(source, None)
 }
 
 /// Keys written twice, anchors defined again.
@@ -152,9 +167,10 @@ fn looks_like_template(text: &str) -> bool {
             || text.lines().any(|line| line.trim_start().starts_with("{{")))
 }
 
-/// The text from `start` to the next document.
-fn document_text(text: &str, start: usize) -> &str {
-    let rest = text.get(start..).unwrap_or_default();
+/// The text from the line with byte `at` to the next document.
+fn document_text(text: &str, at: usize) -> &str {
+    let start = text.get(..at).and_then(|before| before.rfind('\n')).unwrap_or_default();
+    let rest = text.get(start..).unwrap_or_default().trim_start_matches("\n---");
     let end = rest.find("\n---").unwrap_or(rest.len());
     &rest[..end]
 }

@@ -26,7 +26,10 @@ pub(super) fn walk<'d>(
             Field::Image { .. } => image(walker, node, &about),
             Field::Container { .. } => container(walker, node, &about),
             Field::Parts { keys, .. } => {
-                split::add(walker, node, &Parts::of(node, &keys), &about);
+                let parts = Parts::of(node, &keys);
+                // The operator's default is not known here.
+                let guess = !keys.tag.is_empty() && parts.is_unversioned();
+                split::add(walker, node, &parts, &About { guess, ..about.clone() });
             }
             Field::From(_) => from(walker, node, &about),
             Field::Kustomize(_) => delivery::kustomize_image(walker, node, &about),

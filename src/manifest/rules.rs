@@ -126,10 +126,11 @@ impl PartKeys {
     fn of<'d, 'k>(&'k self, node: Node<'d>) -> Parts<'d, 'k> {
         let part = |key: &'k str| split::Part::at(node, key);
         Parts {
-            registry: part(&self.registry).map(|part| part.text),
+            registry: part(&self.registry).map(|part| part.text.to_owned()),
             repository: part(&self.repository),
             tag: part(&self.tag),
             digest: part(&self.digest),
+            fallback: None,
         }
     }
 }

@@ -88,8 +88,7 @@ pub fn extract(inputs: &[String], options: &SourceOptions) -> Result<Extraction,
     for found in read(inputs, options)? {
         match found? {
             Found::Text(source) => {
-                let chart = charts.of(&source.name);
-                all.append(options.extractor.clone().of_chart(chart).extract(&source));
+                all.append(options.extractor.extract(&source, charts.of(&source.name)));
             }
             Found::Broken(broken) => all.broken.push(broken),
             Found::Note(note) => all.notes.push(note),

@@ -10,12 +10,14 @@ use super::yaml::Node;
 use crate::image::Site;
 
 /// The parts of an image, each with the key it stands at; what is empty or null is not there.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Parts<'d, 'k> {
-    pub registry: Option<&'d str>,
+    pub registry: Option<String>,
     pub repository: Option<Part<'d, 'k>>,
     pub tag: Option<Part<'d, 'k>>,
     pub digest: Option<Part<'d, 'k>>,
+    /// The tag where none is written beside the repository.
+    pub fallback: Option<String>,
 }
 
 /// A value and its key, relative to the map with the parts.
@@ -40,10 +42,11 @@ impl<'d, 'k> Parts<'d, 'k> {
     pub fn of(node: Node<'d>, keys: &Keys) -> Parts<'d, 'static> {
         let Keys { registry, repository, tag, digest } = *keys;
         Parts {
-            registry: Part::at(node, registry).map(|part| part.text),
+            registry: Part::at(node, registry).map(|part| part.text.to_owned()),
             repository: Part::at(node, repository),
             tag: Part::at(node, tag),
             digest: Part::at(node, digest),
+            fallback: None,
         }
     }
 
@@ -51,7 +54,7 @@ impl<'d, 'k> Parts<'d, 'k> {
     pub fn join(&self) -> Option<(String, Part<'d, 'k>)> {
         let repository = self.repository?;
         let mut text = String::new();
-        if let Some(registry) = self.registry.map(|it| it.trim_end_matches('/')) {
+        if let Some(registry) = self.registry.as_deref().map(|it| it.trim_end_matches('/')) {
             text.push_str(registry);
             text.push('/');
         }
@@ -76,7 +79,17 @@ impl<'d, 'k> Parts<'d, 'k> {
             text.push_str(bare);
             site = digest;
         }
+        if let Some(tag) = self.fallback.as_deref().filter(|_| self.is_unversioned()) {
+            text.push(':');
+            text.push_str(tag);
+        }
         is_whole(&text).then_some((text, site))
+    }
+
+    /// Whether neither a tag nor a digest is written.
+    pub fn is_unversioned(&self) -> bool {
+        let is_bare = self.repository.is_none_or(|it| !placeholder::has_version(it.text));
+        self.tag.is_none() && self.digest.is_none() && is_bare
     }
 }
 

@@ -35,14 +35,11 @@ pub(super) fn is_values_file(name: &str) -> bool {
 }
 
 /// Adds the images of a file with values.
-pub(super) fn file<'d>(walker: &mut Walker<'_, 'd>, root: Node<'d>) {
-    let extractor = walker.extractor;
-    let chart = extractor.chart.as_ref();
+pub(super) fn file<'d>(walker: &mut Walker<'_, 'd>, root: Node<'d>, chart: Option<&Chart>) {
     let name = chart.map(|chart| chart.name.clone()).unwrap_or_default();
     let kind = "HelmValues".to_owned();
-    let object =
-        Object { name: ObjectName { kind, name, ..ObjectName::default() }, ..Object::default() };
-    walk(walker, root, &object, chart);
+    let name = ObjectName { kind, name, ..ObjectName::default() };
+    walk(walker, root, &Object { name, ..Object::default() }, chart);
 }
 
 /// Adds the images of a map with values.
@@ -52,17 +49,9 @@ pub(super) fn walk<'d>(
     object: &Object,
     chart: Option<&Chart>,
 ) {
-    let global = root.get("global").or_else(|| {
-        root.entries().find_map(|(_, value)| value.get("global").filter(|it| it.is_mapping()))
-    });
-    let of = |path: &str| {
-        global.and_then(|it| it.at_path(path)).and_then(Node::as_str).filter(|it| !it.is_empty())
-    };
     let workload = Arc::new(pod_spec::workload(object, root));
     let mut values = Values {
-        registry: of("imageRegistry").or_else(|| of("image.registry")),
-        hub: of("hub"),
-        tag: global.and_then(|global| Part::at(global, "tag")),
+        defaults: Defaults::of(root),
         chart,
         about: About { role: Role::Custom, policy: None, workload, guess: false },
     };
@@ -71,16 +60,45 @@ pub(super) fn walk<'d>(
 
 /// Adds the image of a map that a field for images holds.
 pub(super) fn image_map<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, about: &About) {
-    let mut values =
-        Values { registry: None, hub: None, tag: None, chart: None, about: about.clone() };
+    let mut values = Values { defaults: Defaults::default(), chart: None, about: about.clone() };
     values.repository(walker, "image", node);
+}
+
+/// What a chart says once for all of its images.
+#[derive(Default)]
+struct Defaults<'d> {
+    /// `global.imageRegistry`, which wins over `registry`.
+    forced: Option<&'d str>,
+    /// `defaultImageRegistry` and `defaultImageRepository`, joined.
+    name: Option<String>,
+    /// Istio's `hub`.
+    hub: Option<&'d str>,
+    tag: Option<&'d str>,
+}
+
+impl<'d> Defaults<'d> {
+    fn of(root: Node<'d>) -> Self {
+        let global = root.get("global").or_else(|| {
+            root.entries().find_map(|(_, value)| value.get("global").filter(|it| it.is_mapping()))
+        });
+        let text = |node: Option<Node<'d>>, path| {
+            node.and_then(|it| it.at_path(path)?.as_str()).filter(|it| !it.is_empty())
+        };
+        let of = |key| text(Some(root), key);
+        let name = [of("defaultImageRegistry"), of("defaultImageRepository")];
+        let name: Vec<_> = name.into_iter().flatten().collect();
+        Self {
+            forced: text(global, "imageRegistry").or_else(|| text(global, "image.registry")),
+            name: (!name.is_empty()).then(|| name.join("/")),
+            hub: text(global, "hub"),
+            tag: text(global, "tag").or_else(|| of("defaultImageTag")),
+        }
+    }
 }
 
 /// What holds for all maps of some values.
 struct Values<'d, 'c> {
-    registry: Option<&'d str>,
-    hub: Option<&'d str>,
-    tag: Option<Part<'d, 'static>>,
+    defaults: Defaults<'d>,
     chart: Option<&'c Chart>,
     about: About,
 }
@@ -112,32 +130,45 @@ impl<'d> Values<'d, '_> {
     /// A map about one image, named by a repository; true when it is one.
     fn repository(&mut self, walker: &mut Walker<'_, 'd>, key: &str, node: Node<'d>) -> bool {
         let named = is_image_key(key);
-        let tag =
-            first(node, &TAGS).or_else(|| if named { Part::at(node, "version") } else { None });
+        let version = if named { Part::at(node, "version") } else { None };
         let mut parts = Parts {
-            registry: first(node, &REGISTRIES).map(|part| part.text),
-            repository: Part::at(node, "repository").or_else(|| self.other_name(node, named)),
-            tag,
+            registry: first(node, &REGISTRIES).map(|part| part.text.to_owned()),
+            repository: Part::at(node, "repository"),
+            tag: first(node, &TAGS).or(version),
             digest: first(node, &DIGESTS),
+            fallback: None,
         };
+        let name = if named { Part::at(node, "name") } else { None };
+        if name.is_some() && node.get("repository").is_some() {
+            self.in_default_repository(&mut parts);
+            if node.get("tagPrefix").is_some() {
+                return true; // the tag is made of the versions a chart knows
+            }
+        }
+        parts.repository = name.or(parts.repository);
         let Some(repository) = parts.repository else { return false };
         let has = |keys: &[&str]| keys.iter().any(|key| node.get(key).is_some());
         let is_about_images = named
             || has(&DIGESTS)
             || has(&SIGNS)
-            || (has(&TAGS) && has(&REGISTRIES))
-            || (has(&TAGS) && repository.key == "repository");
+            || (has(&TAGS) && (has(&REGISTRIES) || repository.key == "repository"));
         if !is_about_images || !is_possible(repository.text) {
             return false;
         }
-        parts.registry = self.registry.or(parts.registry);
+        if let Some(forced) = self.defaults.forced {
+            parts.registry = Some(forced.to_owned());
+        }
         self.joined(walker, node, &parts);
         true
     }
 
-    /// `image: {name: x, tag: y}`, and `{image: x, tag: y, registry: z}`.
-    fn other_name(&self, node: Node<'d>, named: bool) -> Option<Part<'d, 'static>> {
-        if named { Part::at(node, "name") } else { None }
+    /// `name` stands below `repository`, which is often the same for all.
+    fn in_default_repository(&self, parts: &mut Parts<'d, '_>) {
+        let above = [parts.registry.as_deref(), parts.repository.map(|part| part.text)];
+        let above: Vec<_> = above.into_iter().flatten().collect();
+        let above = (!above.is_empty()).then(|| above.join("/"));
+        parts.registry = above.or_else(|| self.defaults.name.clone());
+        parts.fallback = self.defaults.tag.map(str::to_owned);
     }
 
     /// A key that holds a whole image, or a name whose tag stands beside it.
@@ -156,20 +187,21 @@ impl<'d> Values<'d, '_> {
         let beside = |ends: &[&str]| beside(node, key, ends);
         let registry = beside(&["Registry", "_registry"]).or_else(|| first(node, &REGISTRIES));
         let mut parts = Parts {
-            registry: registry.map(|part| part.text),
+            registry: registry.map(|part| part.text.to_owned()),
             repository,
             tag: beside(&["Tag", "_tag"]),
             digest: beside(&["Digest", "_digest"]),
+            fallback: None,
         };
         if key == "image" {
             let version = if parts.registry.is_some() { Part::at(node, "version") } else { None };
             parts.tag = parts.tag.or_else(|| first(node, &TAGS)).or(version);
             parts.digest = parts.digest.or_else(|| first(node, &DIGESTS));
         }
-        let hub = Part::at(node, "hub").map(|part| part.text).or(self.hub);
+        let hub = Part::at(node, "hub").map(|part| part.text).or(self.defaults.hub);
         if let Some(hub) = hub.filter(|_| key == "image" && !text.contains(['/', ':'])) {
-            parts.registry = Some(hub);
-            parts.tag = parts.tag.or(self.tag);
+            parts.registry = Some(hub.to_owned());
+            parts.fallback = self.defaults.tag.map(str::to_owned);
         }
         let is_image = has_version(text) || parts.tag.is_some() || parts.digest.is_some();
         let has_tag_key = node.get("tag").is_some() || parts.registry.is_some();
@@ -187,11 +219,13 @@ impl<'d> Values<'d, '_> {
             let text = value.as_str().filter(|text| !text.is_empty())?;
             Some(Part { node: value, key: name.text()?, text })
         };
+        let registry = self.defaults.forced.or_else(|| of("Registry").map(|part| part.text));
         let parts = Parts {
-            registry: self.registry.or_else(|| of("Registry").map(|part| part.text)),
+            registry: registry.map(str::to_owned),
             repository: Part::at(node, key).filter(|part| is_possible(part.text)),
             tag: of("Tag"),
             digest: of("Digest"),
+            fallback: None,
         };
         self.joined(walker, node, &parts);
     }
@@ -202,20 +236,19 @@ impl<'d> Values<'d, '_> {
         about.policy = pod_spec::policy(node, "pullPolicy")
             .or_else(|| pod_spec::policy(node, "imagePullPolicy"));
         if parts.tag.is_some() || parts.digest.is_some() || has_version(repository.text) {
-            // A tag that stands elsewhere is this chart's own habit.
-            about.guess = parts.tag.is_some_and(|tag| node.at_path(tag.key).is_none());
             return split::add(walker, node, parts, &about);
         }
-        let Some(version) = self.chart.and_then(|chart| chart.app_version.as_deref()) else {
+        let version = self.chart.and_then(|chart| chart.app_version.clone());
+        let fallback = parts.fallback.clone().or(version);
+        if fallback.is_none() {
             let what = walker.path(&[Step::Key(repository.key)]);
             let text = format!("{what} has no tag here: the chart or its appVersion decides");
             let object = &about.workload.object;
             return walker.note("image-tag-unknown", text, repository.node.line(), Some(object));
-        };
-        let Some((text, _)) = parts.join() else { return };
-        let more = [Step::Key(repository.key)];
-        let guess = About { guess: true, ..about };
-        walker.add(&format!("{text}:{version}"), repository.node, &more, guess);
+        }
+        // A tag that stands elsewhere is this chart's own habit.
+        about.guess = true;
+        split::add(walker, node, &Parts { fallback, ..parts.clone() }, &about);
     }
 }
 
@@ -246,7 +279,9 @@ fn is_image_key(key: &str) -> bool {
 
 /// What stands before `Repository` in a key such as `imageRepository`.
 fn flat_prefix(key: &str) -> Option<&str> {
-    key.strip_suffix("Repository").filter(|prefix| prefix.to_ascii_lowercase().ends_with("image"))
+    let prefix = key.strip_suffix("Repository")?;
+    let is_image = prefix.to_ascii_lowercase().ends_with("image");
+    (is_image && !prefix.starts_with("default")).then_some(prefix)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::embedded::Inside;
 use super::pod_spec::{self, Trust};
 use super::yaml::{Document, Node};
-use super::{Extraction, Extractor, FoundNamespace, FoundSecret, FoundServiceAccount, Note};
+use super::{Chart, Extraction, Extractor, FoundNamespace, FoundSecret, FoundServiceAccount, Note};
 use super::{deep, delivery, fields, kinds, values};
 use crate::credential::PullSecret;
 use crate::credential::pull_secret::TYPE_OPAQUE;
@@ -68,7 +68,7 @@ impl<'x, 'd> Walker<'x, 'd> {
     }
 
     /// Walks one document; true when it holds an object or an image.
-    pub fn document(mut self, document: &'d Document<'d>) -> bool {
+    pub fn document(mut self, document: &'d Document<'d>, chart: Option<&Chart>) -> bool {
         let (root, before) = (document.root(), self.found.uses.len());
         if root.is_sequence() {
             delivery::list(&mut self, root);
@@ -77,7 +77,7 @@ impl<'x, 'd> Walker<'x, 'd> {
         } else if root.get("apiVersion").is_some() && root.get("kind").is_some() {
             self.object(root, None);
         } else if values::is_values_file(&self.source.name) && self.inside.is_none() {
-            values::file(&mut self, root);
+            values::file(&mut self, root, chart);
         }
         self.objects > 0 || self.found.uses.len() > before
     }

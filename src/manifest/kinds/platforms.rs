@@ -1,6 +1,6 @@
 //! Platforms and infrastructure: storage, networks, meshes, clusters, package managers.
 
-use super::{Field, Keys, Row, image, pod, row};
+use super::{Field, Keys, Row, container, image, pod, row};
 
 pub(super) const ROWS: &[Row] = &[
     row(
@@ -46,6 +46,21 @@ pub(super) const ROWS: &[Row] = &[
         "crossplane/crossplane apis/pkg",
     ),
     row("pkg.crossplane.io", &["ControllerConfig"], &[image("spec.image", "spec")], "crossplane"),
+    row(
+        "install.istio.io",
+        &["IstioOperator"],
+        &[
+            container("spec.components.**.overlays[].patches[].value", ""),
+            container("spec.components.**.overlays[].patches[].value[]", ""),
+        ],
+        "istio/istio operator API; other images follow from hub and tag",
+    ),
+    row(
+        "scorecard.operatorframework.io",
+        &["Configuration"],
+        &[image("stages[].tests[].image", "")],
+        "operator-framework/api scorecard v1alpha3",
+    ),
     row(
         "gateway.envoyproxy.io",
         &["EnvoyProxy"],

@@ -19,10 +19,10 @@ pub(super) struct Charts {
 
 impl Charts {
     /// The chart whose values a file holds, when it lies beside it.
-    pub fn of(&mut self, name: &str) -> Option<Chart> {
+    pub fn of(&mut self, name: &str) -> Option<&Chart> {
         let folder = Path::new(name).parent().filter(|_| is_values_file(name))?;
         let known = self.known.entry(folder.to_owned());
-        known.or_insert_with(|| read(&folder.join("Chart.yaml"))).clone()
+        known.or_insert_with(|| read(&folder.join("Chart.yaml"))).as_ref()
     }
 }
 

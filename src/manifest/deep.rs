@@ -80,7 +80,8 @@ impl Deep {
         for (name, value) in node.entries() {
             let Some(name) = name.text() else { continue };
             walker.step(Step::Key(name), |walker| match name {
-                "metadata" => {}
+                // What a build pushes is not pulled.
+                "metadata" | "output" => {}
                 _ => self.below(walker, name, value),
             });
         }

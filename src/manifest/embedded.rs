@@ -18,6 +18,18 @@ pub(super) enum As {
     Values,
     /// Objects, or a list of patches.
     Manifests,
+    /// Whatever it is.
+    Any,
+}
+
+impl As {
+    fn of(self, root: Node<'_>) -> Self {
+        match self {
+            As::Any if root.is_sequence() || root.get("kind").is_some() => As::Manifests,
+            As::Any => As::Values,
+            known => known,
+        }
+    }
 }
 
 /// The scalar whose text is walked.
@@ -107,8 +119,8 @@ pub(super) fn part(walker: &Walker<'_, '_>, node: Node<'_>, span: Range<usize>) 
 /// Walks the text of a scalar, or what stands in its place already taken apart.
 pub(super) fn walk<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, read: As, object: &Object) {
     let Some(text) = node.as_str() else {
-        return match read {
-            As::Values => values::walk(walker, node, object, None),
+        return match read.of(node) {
+            As::Values | As::Any => values::walk(walker, node, object, None),
             As::Manifests if node.is_sequence() => delivery::list(walker, node),
             As::Manifests => walker.object(node, None),
         };
@@ -120,8 +132,8 @@ pub(super) fn walk<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, read: As, ob
     let inside = Inside::new(node, text, walker.path(&[]), false);
     for document in Reader::new(text).flatten() {
         let mut inner = Walker::new(walker.source, walker.found, walker.extractor, Some(&inside));
-        match read {
-            As::Values => values::walk(&mut inner, document.root(), object, None),
+        match read.of(document.root()) {
+            As::Values | As::Any => values::walk(&mut inner, document.root(), object, None),
             As::Manifests => drop(inner.document(&document, None)),
         }
     }

@@ -41,12 +41,20 @@ pub(super) fn is_possible(text: &str) -> bool {
         && classify(text) == Text::Reference
         && !is_pattern(text)
         && !text.contains("://")
+        && text.split_once('@').is_none_or(|(_, digest)| is_digest(digest))
         && !text.starts_with(['/', '.', '-', ':'])
         && !text.ends_with(['/', ':'])
         && text.bytes().all(|byte| {
             byte.is_ascii_alphanumeric()
                 || matches!(byte, b'.' | b'-' | b'_' | b'/' | b':' | b'@' | b'[' | b']')
         })
+}
+
+/// Not `git@host:path`.
+fn is_digest(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, hex)| {
+        algorithm.starts_with("sha") && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 /// Whether the first part names a registry: it holds a dot or a port, and more follows.

@@ -76,8 +76,7 @@ impl Rule {
 
     fn at<'d>(&self, walker: &mut Walker<'_, 'd>, root: Node<'d>, node: Node<'d>, object: &Object) {
         if self.written.embedded == Embedded::Yaml {
-            embedded::walk(walker, node, embedded::As::Manifests, object);
-            return embedded::walk(walker, node, embedded::As::Values, object);
+            return embedded::walk(walker, node, embedded::As::Any, object);
         }
         let about = fields::about(root, &self.pod(root), object);
         if let Some(keys) = &self.written.parts {

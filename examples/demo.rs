@@ -6,9 +6,16 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 
 use pullproof::cli::{self, Exit};
+use pullproof::diagnosis::Outcome;
+use pullproof::manifest::{self, SourceOptions};
+use pullproof::pipeline::{Options, Road};
+use pullproof::registry::{Guard, Registry};
+use pullproof::report::Report;
+use pullproof::settings::Settings;
 use support::{Config, FakeRegistry, Fault, PlatformSpec};
 
 /// The ports that the manifests in `examples/shop` name; nothing listens on the one between.
@@ -33,8 +40,34 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let line = std::iter::once("pullproof").chain(arguments).map(Into::into).collect::<Vec<_>>();
     let exit = tokio::task::spawn_blocking(|| cli::main(line)).await?;
     println!("\nvalidate ended with exit code {} ({})", exit.code(), meaning(exit));
-    println!("{} requests reached the registries of the demo", tokens.count() + basic.count());
+    println!("{} requests reached the registries of the demo\n", tokens.count() + basic.count());
+    tell_apart(&through_the_library().await?);
     Ok(())
+}
+
+/// The same question through the library, as another door would ask it.
+async fn through_the_library() -> Result<Report, Box<dyn Error>> {
+    let settings = Settings::default();
+    let options = Options::default();
+    let registry = Registry::new(&settings, Guard::default());
+    let road = Road { settings: &settings, policies: &[], registry: &registry, options: &options };
+    let extraction = manifest::extract(&["examples/shop".to_owned()], &SourceOptions::default())?;
+    Ok(road.check(extraction, &|_, _| {}).await)
+}
+
+/// Which images were good, and which causes the others had.
+fn tell_apart(report: &Report) {
+    let mut causes = BTreeSet::new();
+    println!("good images:");
+    for result in &report.results {
+        match result.diagnosis.outcome {
+            Outcome::Pullable => println!("  {}", result.image),
+            Outcome::Finding { cause, .. } => drop(causes.insert(cause.id())),
+            Outcome::Inconclusive { reason } => drop(causes.insert(reason.id())),
+        }
+    }
+    let listed: Vec<&str> = causes.into_iter().collect();
+    println!("{} causes for the others: {}", listed.len(), listed.join(", "));
 }
 
 /// A registry as most are: tokens for everyone, private repositories, and a bad day for some.

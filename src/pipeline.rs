@@ -8,12 +8,12 @@ use futures_util::StreamExt;
 
 use crate::credential::{Keyring, Source};
 use crate::diagnosis::{
-    Cause, Certainty, Context, Diagnosis, Outcome, PodLogin, Question, Reason, diagnose,
+    Cause, Certainty, Context, Diagnosis, Listed, Outcome, PodLogin, Question, Reason, diagnose,
     without_asking,
 };
 use crate::image::platform::Runtime;
 use crate::image::usage::{Ownership, Workload};
-use crate::image::{ImageUse, Platform, PullPolicy, Role, pull_policy};
+use crate::image::{ImageUse, Platform, PullPolicy, Reference, Role, pull_policy};
 use crate::logins::{Login, Logins};
 use crate::manifest::{Extraction, Note};
 use crate::policy::matching::Subject;
@@ -149,16 +149,13 @@ impl Road<'_> {
                 );
             }
         };
-        if let Some(why) = self.not_asked(found) {
+        let not_asked = |why: &'static str| {
             let outcome = Outcome::Inconclusive { reason: Reason::NotAsked };
-            return known(
-                why,
-                without_asking(
-                    outcome,
-                    format!("{}: not asked, {why}", reference.pull_ref()),
-                    "not asked",
-                ),
-            );
+            let summary = format!("{}: not asked, {why}", reference.pull_ref());
+            known(why, without_asking(outcome, summary, "not asked"))
+        };
+        if let Some(why) = self.never_pulled(found, reference) {
+            return not_asked(why);
         }
         let login = logins.of(&found.workload);
         if let Some((source, reason)) = &login.broken {
@@ -174,6 +171,9 @@ impl Road<'_> {
                 Task::Known(Box::new(diagnosis)),
                 BTreeMap::new(),
             );
+        }
+        if let Some(why) = self.never_asked(reference) {
+            return not_asked(why);
         }
         let subject = subject(found, labels);
         let wanted = wants::platforms(
@@ -198,21 +198,23 @@ impl Road<'_> {
         (key, Task::Ask(Box::new(question), Box::new(context)), wanted)
     }
 
-    fn not_asked(&self, found: &ImageUse) -> Option<&'static str> {
-        let reference = found.reference.as_ref().ok()?;
-        if self.options.offline {
-            return Some("--offline");
-        }
+    /// Why no node pulls this image.
+    fn never_pulled(&self, found: &ImageUse, reference: &Reference) -> Option<&'static str> {
         if pull_policy::effective(&found.text, found.pull_policy) == PullPolicy::Never {
             return Some("imagePullPolicy is Never");
         }
         let is_local =
             |name: &str| self.settings.registries.local.iter().any(|glob| glob.matches(name));
-        if is_local(reference.keyring_lookup())
+        (is_local(reference.keyring_lookup())
             || is_local(&reference.familiar())
-            || is_local(&found.text)
-        {
-            return Some("a local name by the settings");
+            || is_local(&found.text))
+        .then_some("a local name by the settings")
+    }
+
+    /// Why the registry is not asked, although a node would pull.
+    fn never_asked(&self, reference: &Reference) -> Option<&'static str> {
+        if self.options.offline {
+            return Some("--offline");
         }
         (!self.settings.registries.host(reference.registry()).ask)
             .then_some("ask = false for this registry")
@@ -221,7 +223,7 @@ impl Road<'_> {
     fn question(
         &self,
         found: &ImageUse,
-        reference: &crate::image::Reference,
+        reference: &Reference,
         login: &Login,
         platforms: Vec<Platform>,
     ) -> (Question, Context) {
@@ -295,6 +297,7 @@ impl Road<'_> {
     ) -> Answered {
         uses.sort_by_cached_key(place_of_use);
         let mut verdict: Option<Verdict> = None;
+        let (seen, mut unwise) = (diagnosis.findings.len(), Vec::<Listed>::new());
         for found in &uses {
             let subject = subject(found, labels);
             hygiene::add(self.policies, &subject, &mut diagnosis);
@@ -302,7 +305,14 @@ impl Road<'_> {
             if verdict.as_ref().is_none_or(|strictest| judged.action > strictest.action) {
                 verdict = Some(judged);
             }
+            // What is unwise for one use must not be judged by the policies of the next.
+            for listed in diagnosis.findings.drain(seen..) {
+                if unwise.iter().all(|known| known.cause != listed.cause) {
+                    unwise.push(listed);
+                }
+            }
         }
+        diagnosis.findings.extend(unwise);
         let verdict = verdict.unwrap_or(Verdict {
             action: Action::Allow,
             policy: None,

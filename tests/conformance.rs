@@ -42,7 +42,7 @@ fn run(name: &str, check: Check) -> Vec<String> {
     check(&table)
 }
 
-fn read(name: &str) -> Result<Value, String> {
+pub fn read(name: &str) -> Result<Value, String> {
     let folder = std::env::var_os("PULLPROOF_TABLES").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tables")),
         PathBuf::from,
@@ -52,7 +52,7 @@ fn read(name: &str) -> Result<Value, String> {
     serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-fn cases(table: &Value) -> &[Value] {
+pub fn cases(table: &Value) -> &[Value] {
     table["cases"].as_array().map_or(&[], Vec::as_slice)
 }
 

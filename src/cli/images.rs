@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::inputs::Inputs;
+use super::inputs::{self, Inputs};
 use super::{Exit, Failure, Out, validate};
 use crate::report::{self, Format};
 
@@ -40,10 +40,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         super::note(&report::images::remarks(&extraction));
     }
     if extraction.uses.is_empty() && extraction.broken.is_empty() {
-        return Err(Failure::misuse(anyhow::anyhow!(
-            "no image found in {} manifest files",
-            extraction.files
-        )));
+        return Err(inputs::nothing_found(&extraction));
     }
     out.print(&report::images::render(&extraction, arguments.output))?;
     Ok(Exit::Success)

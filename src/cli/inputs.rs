@@ -74,6 +74,12 @@ impl Inputs {
     }
 }
 
+/// Inputs without any image: nothing to do is misuse.
+pub(super) fn nothing_found(extraction: &Extraction) -> Failure {
+    let files = if extraction.files == 1 { "file" } else { "files" };
+    Failure::misuse(anyhow::anyhow!("no image found in {} manifest {files}", extraction.files))
+}
+
 /// A use that a flag names.
 pub(super) fn named(text: &str) -> ImageUse {
     ImageUse {

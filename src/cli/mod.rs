@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::report;
+use crate::report::{self, outside};
 
 /// How a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,8 +120,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version come as errors that go to standard output.
-            let _ = error.print();
+            print_clap(&error);
             return if error.use_stderr() { Exit::Misuse } else { Exit::Success };
         }
     };
@@ -141,6 +140,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         tell(&failure);
         failure.exit
     })
+}
+
+/// What the argument parser says; help and version come as errors that go to standard output. It
+/// repeats arguments as they came, so its colours are kept only where nothing needs cleaning.
+fn print_clap(error: &clap::Error) {
+    let text = error.render().to_string();
+    if text.lines().all(|line| outside::line(line) == line) {
+        let _ = error.print();
+    } else {
+        note(&text);
+    }
 }
 
 /// Our own events on standard error; those of the libraries would tell more than is asked.
@@ -176,7 +186,7 @@ fn note(text: &str) {
     let mut stderr = anstream::stderr().lock();
     for line in text.lines() {
         // Nobody can be told that standard error is gone.
-        let _ = writeln!(stderr, "{}", crate::text::clean(line, 4096));
+        let _ = writeln!(stderr, "{}", outside::line(line));
     }
 }
 

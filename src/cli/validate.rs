@@ -40,7 +40,8 @@ pub(super) struct Arguments {
     /// How registries are reached; default: pullproof/registries.toml in your config folder
     #[arg(long, value_name = "FILE")]
     registries: Option<PathBuf>,
-    /// Your own logins; default: REGISTRY_AUTH_FILE, then Docker's config.json
+    /// Your own logins; default: REGISTRY_AUTH_FILE, Docker's config.json, DOCKER_AUTH_CONFIG or
+    /// podman's auth.json, the first that is there
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
     /// Ask nothing: references, secrets and hygiene only
@@ -99,10 +100,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     extraction.uses.extend(arguments.image.iter().map(|text| inputs::named(text)));
     if extraction.uses.is_empty() && extraction.broken.is_empty() {
         super::note(&report::images::remarks(&extraction));
-        return Err(Failure::misuse(anyhow::anyhow!(
-            "no image found in {} manifest files",
-            extraction.files
-        )));
+        return Err(inputs::nothing_found(&extraction));
     }
     for note in &settings.notes {
         super::note(&format!("note: {note}"));

@@ -200,6 +200,11 @@ pub(super) fn advice(cause: Cause, words: &Words<'_>) -> Vec<String> {
             advice.push(mismatch(source, entries, words.registry()));
         }
     }
+    if cause == Cause::SecretInvalid {
+        for (source, reason) in &words.context.pod_login.ignored {
+            advice.push(format!("{source} is ignored by the kubelet: {reason}"));
+        }
+    }
     advice.extend(cause.cure().iter().map(|cure| (*cure).to_owned()));
     advice
 }

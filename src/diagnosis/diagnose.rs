@@ -105,9 +105,7 @@ fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
     if let (true, Some(Reading::Cause(cause))) = (words.context.pod_login.is_known, reading) {
         let cause = match cause {
             // The image is there, so what the registry hid is now known.
-            Cause::AbsentOrPrivate if words.question.candidates.is_empty() => {
-                Cause::CredentialsMissing
-            }
+            Cause::AbsentOrPrivate if !sends_a_login(words) => Cause::CredentialsMissing,
             Cause::AbsentOrPrivate => Cause::AccessDenied,
             cause => cause,
         };
@@ -125,6 +123,12 @@ fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
         diagnosis.remarks.push(why);
     }
     diagnosis
+}
+
+/// Whether the Pod's try was more than an anonymous one.
+fn sends_a_login(words: &Words<'_>) -> bool {
+    let candidates = &words.question.candidates;
+    candidates.iter().any(|candidate| !candidate.credential.sends_nothing())
 }
 
 /// Nobody found it.

@@ -302,6 +302,13 @@ impl Error {
         if text.is_empty() {
             return "it is empty".to_owned();
         }
+        if self == Error::Format
+            && let Some(digest) = text.split_once('@').map(|(_, digest)| digest)
+            && self.position(text).is_some_and(|at| at > text.len() - digest.len())
+        {
+            return "its digest is none: an algorithm, a colon and its full hex are wanted"
+                .to_owned();
+        }
         if self != Error::Format {
             return self.to_string();
         }

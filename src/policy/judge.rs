@@ -63,7 +63,6 @@ fn action(
     subject: &Subject<'_>,
     diagnosis: &Diagnosis,
 ) -> (Action, String) {
-    let for_all = policy.spec.action.unwrap_or(Action::Warn);
     let outcome = match &diagnosis.outcome {
         Outcome::Pullable => (Action::Allow, "action".to_owned()),
         Outcome::Inconclusive { reason: Reason::NotAsked } => {
@@ -73,6 +72,8 @@ fn action(
             (policy.spec.inconclusive.unwrap_or(Action::Warn), "inconclusive".to_owned())
         }
         Outcome::Finding { cause, certainty } => {
+            // What a policy does not say is as without it.
+            let for_all = policy.spec.action.unwrap_or_else(|| default_action(diagnosis).0);
             let (action, rule) = of_cause(policy, *cause).unwrap_or((for_all, "action".to_owned()));
             let required = !policy.spec.require_platforms.is_empty();
             let at_most_warn =
@@ -221,6 +222,20 @@ mod tests {
                 &partial
             ),
             Action::Deny
+        );
+    }
+
+    #[test]
+    fn a_policy_without_an_action_leaves_the_default_as_it_is() {
+        let only_latest =
+            [policy("p", json!({"causes": [{"id": "latest-tag", "action": "Deny"}]}))];
+        assert_eq!(
+            action(&only_latest, &finding(Cause::TagNotFound, Certainty::Certain)),
+            Action::Deny
+        );
+        assert_eq!(
+            action(&only_latest, &finding(Cause::CredentialsMissing, Certainty::Likely)),
+            Action::Warn
         );
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ImageCheckPolicy;
 use super::matching::Subject;
 use crate::image::Platform;
-use crate::image::usage::NodeConstraints;
+use crate::image::usage::{NodeConstraints, NodeRequirement};
 
 const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"];
 const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
@@ -100,16 +100,28 @@ fn told_by(constraints: &NodeConstraints) -> Told {
 }
 
 /// The values that required affinity leaves for a label: terms are alternatives, so one term that
-/// says nothing of the label leaves it open.
+/// lists none leaves it open.
 fn affinity(constraints: &NodeConstraints, labels: &[&str]) -> Option<BTreeSet<String>> {
     let mut all = BTreeSet::new();
     for term in &constraints.affinity_terms {
-        let listed = term.iter().find(|requirement| {
-            labels.contains(&requirement.key.as_str()) && requirement.operator == "In"
-        })?;
-        all.extend(listed.values.iter().cloned());
+        all.extend(left_by(term, labels)?);
     }
     (!all.is_empty()).then_some(all)
+}
+
+/// The values that one term leaves: all its requirements must hold.
+fn left_by(term: &[NodeRequirement], labels: &[&str]) -> Option<BTreeSet<String>> {
+    let of = |operator: &'static str| {
+        term.iter().filter(move |requirement| {
+            labels.contains(&requirement.key.as_str()) && requirement.operator == operator
+        })
+    };
+    let sets = of("In").map(|listed| listed.values.iter().cloned().collect::<BTreeSet<_>>());
+    let mut left = sets.reduce(|a, b| a.intersection(&b).cloned().collect())?;
+    for refused in of("NotIn").flat_map(|listed| &listed.values) {
+        left.remove(refused);
+    }
+    Some(left)
 }
 
 /// Both must hold.
@@ -123,7 +135,6 @@ fn both(a: Option<BTreeSet<String>>, b: Option<BTreeSet<String>>) -> Option<BTre
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::usage::NodeRequirement;
 
     fn names(constraints: &NodeConstraints, asked_for: &[&str]) -> Vec<String> {
         let asked_for: Vec<Platform> =

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 use super::body;
-use super::cache::{Content as Cached, Facts, ManifestKey, RepositoryKey};
+use super::cache::{Content as Cached, ContentKey, Facts, ManifestKey, Part, RepositoryKey};
 use super::client::Client;
 use super::content::{self, ACCEPT, Listed, Manifest};
 use super::guard::Guard;
 use super::host::Host;
 use super::identity::{Identities, Identity};
+use super::mask::Mask;
 use super::token::Tokens;
 use super::transport::{Response, Transport, bad_answer};
 use crate::credential::Candidate;
@@ -44,6 +45,8 @@ struct Place<'a> {
     host: &'a Host,
     reference: &'a Reference,
     deadline: Instant,
+    /// Hides the logins of the question.
+    mask: Mask,
 }
 
 impl Registry {
@@ -76,24 +79,32 @@ impl Registry {
         let Some(host) = self.host(&question.reference) else {
             return unusable_host(&question.reference);
         };
-        let place = Place { host: &host, reference: &question.reference, deadline };
+        let logins = question.candidates.iter().chain(&question.own);
+        let mask = Mask::new(logins.map(|candidate| &candidate.credential));
+        let place = Place { host: &host, reference: &question.reference, deadline, mask };
         let mut answer = Answer::default();
         let anonymous = [None];
         let pods: Vec<Option<&Candidate>> = question.candidates.iter().map(Some).collect();
+        let mut let_in = None;
         for candidate in if pods.is_empty() { &anonymous[..] } else { &pods } {
             if self.attempt(&place, *candidate, Whose::Pod, &mut answer).await {
+                let_in = Some(*candidate);
                 break;
             }
         }
-        if answer.found().is_none() && answer.attempts.iter().all(login_may_help) {
+        if let_in.is_none() && answer.attempts.iter().all(login_may_help) {
             for candidate in &question.own {
                 if self.attempt(&place, Some(candidate), Whose::Own, &mut answer).await {
+                    let_in = Some(Some(candidate));
                     break;
                 }
             }
         }
-        if !question.platforms.is_empty() {
-            answer.contents = self.contents(&place, question, &answer).await;
+        if !question.platforms.is_empty()
+            && let (Some(candidate), Some((_, found))) = (let_in, answer.found())
+        {
+            let contents = self.contents(&place, question, candidate, found).await;
+            answer.contents = Some(contents);
         }
         answer
     }
@@ -106,7 +117,7 @@ impl Registry {
         whose: Whose,
         answer: &mut Answer,
     ) -> bool {
-        let sender = candidate.filter(|candidate| !candidate.credential.sends_nothing());
+        let sender = sender(candidate);
         let mut reply = self.manifest(place, sender).await.as_ref().clone();
         let mut repository = Repository::Unknown;
         if let Reply::Refused(refusal) = &reply
@@ -156,7 +167,7 @@ impl Registry {
         };
         let ask = async {
             let listed = self.client(place, sender).tags().await;
-            Arc::new(self.read_tags(place.host, listed))
+            Arc::new(self.read_tags(place.host, listed, &place.mask))
         };
         self.facts.repositories.get_with_by_ref(&key, ask).await
     }
@@ -165,6 +176,7 @@ impl Registry {
         &self,
         host: &Host,
         listed: Result<Response, Trouble>,
+        mask: &Mask,
     ) -> Result<Repository, Trouble> {
         let response = match listed {
             Ok(response) => response,
@@ -178,13 +190,15 @@ impl Registry {
             200 if response.is_html() => {
                 Err(bad_answer(&response.host, 200, "a web page instead of a list of tags"))
             }
-            200 => Ok(tag_names(&response.body)
-                .map_or(Repository::Unknown, |tags| Repository::Readable { tags })),
+            200 => Ok(tag_names(&response.body).map_or(Repository::Unknown, |mut tags| {
+                tags.retain(|tag| !mask.covers(tag));
+                Repository::Readable { tags }
+            })),
             404 if response.is_html() => {
                 Err(bad_answer(&response.host, 404, "a web page instead of a registry's answer"))
             }
             404 => {
-                let (codes, _) = body::error(&response, self.limits.error_bytes);
+                let (codes, _) = body::error(&response, self.limits.error_bytes, mask);
                 let unknown = codes.iter().any(|code| code == "NAME_UNKNOWN");
                 Ok(if unknown {
                     Repository::NameUnknown { login_demanded: host.demands_login() }
@@ -201,21 +215,14 @@ impl Registry {
         &self,
         place: &Place<'_>,
         question: &Question,
-        answer: &Answer,
-    ) -> Option<Result<Contents, Trouble>> {
-        let (attempt, found) = answer.found()?;
-        let candidates = question.candidates.iter().chain(&question.own);
-        let sender =
-            attempt.login.as_ref().filter(|login| !login.sends_nothing).and_then(|login| {
-                candidates.into_iter().find(|candidate| {
-                    candidate.source == login.source && candidate.credential.user() == login.user
-                })
-            });
-        let reader = Reader { registry: self, place, client: self.client(place, sender) };
-        Some(reader.read(found, question).await)
+        candidate: Option<&Candidate>,
+        found: &Found,
+    ) -> Result<Contents, Trouble> {
+        let client = self.client(place, sender(candidate));
+        Reader { registry: self, place, client }.read(found, question).await
     }
 
-    fn client<'a>(&'a self, place: &Place<'a>, sender: Option<&'a Candidate>) -> Client<'a> {
+    fn client<'a>(&'a self, place: &'a Place<'a>, sender: Option<&'a Candidate>) -> Client<'a> {
         Client {
             transport: &self.transport,
             tokens: &self.tokens,
@@ -224,6 +231,7 @@ impl Registry {
             repository: place.reference.endpoint_repository(),
             login: sender.map(|candidate| (&candidate.credential, self.identity(candidate))),
             deadline: place.deadline,
+            mask: &place.mask,
         }
     }
 
@@ -237,6 +245,11 @@ impl Registry {
         });
         host.clone()
     }
+}
+
+/// The candidate as far as it sends anything.
+fn sender(candidate: Option<&Candidate>) -> Option<&Candidate> {
+    candidate.filter(|candidate| !candidate.credential.sends_nothing())
 }
 
 /// A host that the runtime itself could not make a URL of.
@@ -286,9 +299,23 @@ struct Reader<'a> {
 }
 
 /// Why content was not read: no answer, or bytes that are no image.
+#[derive(Clone)]
 enum Unread {
     Trouble(Trouble),
     Contents(Contents),
+}
+
+/// Who failed to read content; nobody else is told of it.
+#[derive(Clone, PartialEq)]
+struct Asker {
+    registry: String,
+    repository: String,
+    identity: Option<Identity>,
+}
+
+struct Failed {
+    asker: Asker,
+    unread: Unread,
 }
 
 impl Reader<'_> {
@@ -306,7 +333,7 @@ impl Reader<'_> {
                 Ok(Content::Manifest { config: Some(self.config(&config.digest).await?) })
             }
             Manifest::Artifact { config_type } => Err(Unread::Contents(Contents::Unsupported {
-                what: artifact_text(&config_type),
+                what: format!("an artifact ({}), not a container image", self.shown(&config_type)),
                 pulls: true,
             })),
             Manifest::Index(listed) => self.index(listed, question).await,
@@ -356,11 +383,49 @@ impl Reader<'_> {
     }
 
     async fn manifest(&self, digest: &Digest) -> Result<Manifest, Unread> {
-        if let Some(cached) = self.registry.facts.contents.get(digest).await
-            && let Cached::Manifest(manifest) = cached.as_ref()
-        {
-            return Ok(manifest.clone());
+        let read = async || self.fetch_manifest(digest).await.map(Cached::Manifest);
+        match self.content(Part::Manifest, digest, read).await?.as_ref() {
+            Cached::Manifest(manifest) => Ok(manifest.clone()),
+            Cached::Config(_) => Err(self.bad("a config where a manifest was announced")),
         }
+    }
+
+    async fn config(&self, digest: &Digest) -> Result<Platform, Unread> {
+        let read = async || self.fetch_config(digest).await.map(Cached::Config);
+        match self.content(Part::Config, digest, read).await?.as_ref() {
+            Cached::Config(platform) => Ok(platform.clone()),
+            Cached::Manifest(_) => Err(self.bad("a manifest where a config was announced")),
+        }
+    }
+
+    /// Content from memory, or read once for all who ask at the same time.
+    async fn content(
+        &self,
+        part: Part,
+        digest: &Digest,
+        read: impl AsyncFn() -> Result<Cached, Unread>,
+    ) -> Result<Arc<Cached>, Unread> {
+        let asker = Asker {
+            registry: self.place.host.registry.clone(),
+            repository: self.client.repository.to_owned(),
+            identity: self.client.login.map(|(_, identity)| identity),
+        };
+        let key = ContentKey { part, digest: digest.clone() };
+        loop {
+            let reading = async {
+                let read = read().await.map(Arc::new);
+                read.map_err(|unread| Failed { asker: asker.clone(), unread })
+            };
+            match self.registry.facts.contents.try_get_with_by_ref(&key, reading).await {
+                Ok(content) => return Ok(content),
+                Err(failed) if failed.asker == asker => return Err(failed.unread.clone()),
+                // Another registry, or another login, failed to give it.
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn fetch_manifest(&self, digest: &Digest) -> Result<Manifest, Unread> {
         let path = format!("v2/{}/manifests/{digest}", self.client.repository);
         let response = self
             .client
@@ -377,27 +442,16 @@ impl Reader<'_> {
             Kind::NoRegistry => return Err(self.bad("content without a manifest's type")),
             Kind::Unknown => {
                 return Err(unsupported(
-                    &format!("the media type {}", crate::text::clean(media_type, 120)),
+                    &format!("the media type {}", self.shown(media_type)),
                     false,
                 ));
             }
         }
-        let manifest = content::parse(kind, &response.body, self.registry.limits.index_entries)
-            .map_err(|text| self.bad(&text))?;
-        self.registry
-            .facts
-            .contents
-            .insert(digest.clone(), Arc::new(Cached::Manifest(manifest.clone())))
-            .await;
-        Ok(manifest)
+        content::parse(kind, &response.body, self.registry.limits.index_entries)
+            .map_err(|text| self.bad(&text))
     }
 
-    async fn config(&self, digest: &Digest) -> Result<Platform, Unread> {
-        if let Some(cached) = self.registry.facts.contents.get(digest).await
-            && let Cached::Config(platform) = cached.as_ref()
-        {
-            return Ok(platform.clone());
-        }
+    async fn fetch_config(&self, digest: &Digest) -> Result<Platform, Unread> {
         let path = format!("v2/{}/blobs/{digest}", self.client.repository);
         let response = self
             .client
@@ -405,13 +459,7 @@ impl Reader<'_> {
             .await
             .map_err(Unread::Trouble)?;
         let response = self.verified(response, digest, "config")?;
-        let platform = content::parse_config(&response.body).map_err(|text| self.bad(&text))?;
-        self.registry
-            .facts
-            .contents
-            .insert(digest.clone(), Arc::new(Cached::Config(platform.clone())))
-            .await;
-        Ok(platform)
+        content::parse_config(&response.body).map_err(|text| self.bad(&text))
     }
 
     /// Only a 200 whose bytes have the digest passes.
@@ -446,6 +494,11 @@ impl Reader<'_> {
         }
     }
 
+    /// A type as the registry names it, fit to be shown.
+    fn shown(&self, media_type: &str) -> String {
+        crate::text::clean(&self.client.mask.hide(media_type), 120)
+    }
+
     fn bad(&self, text: &str) -> Unread {
         Unread::Trouble(bad_answer(&self.place.host.registry, 200, text))
     }
@@ -463,10 +516,6 @@ impl Reader<'_> {
 
 fn unsupported(what: &str, pulls: bool) -> Unread {
     Unread::Contents(Contents::Unsupported { what: what.to_owned(), pulls })
-}
-
-fn artifact_text(config_type: &str) -> String {
-    format!("an artifact ({}), not a container image", crate::text::clean(config_type, 120))
 }
 
 /// An index tree on its way to being known, with the digests of its entries.

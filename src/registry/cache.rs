@@ -32,6 +32,20 @@ pub(super) struct RepositoryKey {
     pub identity: Option<Identity>,
 }
 
+/// Content by its digest, and as what it is read: the same bytes may be a manifest to one image and,
+/// to a hostile one, a config.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ContentKey {
+    pub part: Part,
+    pub digest: Digest,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    Manifest,
+    Config,
+}
+
 /// Content that a digest names.
 #[derive(Debug, Clone)]
 pub(super) enum Content {
@@ -52,7 +66,7 @@ const MAX_FACTS: u64 = 150_000;
 pub(super) struct Facts {
     pub manifests: Cache<ManifestKey, Arc<Reply>>,
     pub repositories: Cache<RepositoryKey, Arc<Result<Repository, Trouble>>>,
-    pub contents: Cache<Digest, Arc<Content>>,
+    pub contents: Cache<ContentKey, Arc<Content>>,
 }
 
 impl Facts {

@@ -16,6 +16,7 @@ use super::content::{self, ACCEPT};
 use super::guard::realm_may_see_secret;
 use super::host::Host;
 use super::identity::Identity;
+use super::mask::Mask;
 use super::token::{self, Reach, TokenFailure, TokenKey, Tokens};
 use super::transport::{Request, Response, Transport, authority, bad_answer, jitter};
 use super::{basic, body};
@@ -41,14 +42,16 @@ pub(super) struct Client<'a> {
     /// `None`: anonymous, or a credential that sends nothing.
     pub login: Option<(&'a Credential, Identity)>,
     pub deadline: Instant,
+    /// Hides the logins of the question.
+    pub mask: &'a Mask,
 }
 
 /// A request's Authorization header and how it was come by.
 struct Authorised {
     header: Option<HeaderValue>,
     auth: Auth,
-    /// The token, when it came from the cache and may be stale.
-    stale: Option<TokenKey>,
+    /// Which token it is, and whether it was issued just now.
+    token: Option<(TokenKey, bool)>,
 }
 
 /// Why no Authorization header could be made.
@@ -243,7 +246,8 @@ impl Client<'_> {
         token::scopes(&kept, self.repository)
     }
 
-    /// Sends the request as the challenge demands; a token from the cache that is refused is renewed once.
+    /// Sends the request as the challenge demands. A token from the cache that is refused is renewed
+    /// once, and so is a new one that is called invalid: it may have ended while its request waited.
     async fn with(
         &self,
         challenge: &Use,
@@ -256,13 +260,13 @@ impl Client<'_> {
             let response =
                 self.host.send(self.transport, request(authorised.header), self.deadline).await;
             let response = response.map_err(NotAuthorised::Trouble)?;
-            match authorised.stale {
-                Some(key)
+            match (authorised.token, &header) {
+                (Some((key, fresh)), Some(sent))
                     if response.status == 401
                         && !renewed
-                        && !is_insufficient(&self.challenge(&response)) =>
+                        && is_worth_another_token(&self.challenge(&response), fresh) =>
                 {
-                    self.tokens.forget(&key).await;
+                    self.tokens.forget(&key, sent).await;
                     renewed = true;
                 }
                 _ => return Ok(Sent { response, auth: authorised.auth, header }),
@@ -321,6 +325,7 @@ impl Client<'_> {
             deadline: self.deadline,
             cap: self.limits.token_bytes,
             error_cap: self.limits.error_bytes,
+            mask: self.mask,
         };
         let (issued, fresh) =
             self.tokens.get(&key, &realm, login.map(|(credential, _)| credential), &reach).await;
@@ -331,7 +336,7 @@ impl Client<'_> {
                     (Some(_), None) => Auth::Withheld,
                     (None, None) => Auth::AnonymousToken,
                 };
-                Ok(Authorised { header: Some(token.0), auth, stale: (!fresh).then_some(key) })
+                Ok(Authorised { header: Some(token.0), auth, token: Some((key, fresh)) })
             }
             Err(_) if self.login.is_some() && !trusted => {
                 Err(NotAuthorised::Trouble(self.realm_not_trusted()))
@@ -346,7 +351,7 @@ impl Client<'_> {
             Some((credential, _)) => Ok(Authorised {
                 header: Some(basic(credential)),
                 auth: Auth::BasicSent,
-                stale: None,
+                token: None,
             }),
             None => Err(NotAuthorised::Refused(Refusal {
                 host: self.host.registry.clone(),
@@ -382,9 +387,10 @@ impl Client<'_> {
     /// What the answer to a manifest request says; asks once more by GET where HEAD cannot tell.
     async fn conclude(&self, sent: Sent, path: &str, digest: Option<&Digest>) -> Reply {
         let Sent { response, auth, header } = sent;
+        let mask = self.mask.with(header.as_ref());
         let has_body = self.host.head_unsupported.load(Ordering::Relaxed);
         match response.status {
-            200 => match self.found(&response, digest, has_body) {
+            200 => match self.found(&response, digest, has_body, &mask) {
                 Ok(Some(found)) => Reply::Found(found),
                 Ok(None) => self.conclude_get(path, header, auth, digest, None).await,
                 Err(trouble) => Reply::Trouble(trouble),
@@ -400,12 +406,12 @@ impl Client<'_> {
                 tokio::time::sleep(jitter(AFTER_SERVER_ERROR)).await;
                 self.conclude_get(path, header, auth, digest, None).await
             }
-            401 | 404 | 429 => self.refused(&response, auth),
+            401 | 404 | 429 => self.refused(&response, auth, &mask),
             // HEAD has no body: the registry's words and codes are worth one GET.
             400..=499 if !has_body => {
                 self.conclude_get(path, header, auth, digest, Some(response.status)).await
             }
-            400..=499 => self.refused(&response, auth),
+            400..=499 => self.refused(&response, auth, &mask),
             _ => self.no_registry(&response),
         }
     }
@@ -419,6 +425,7 @@ impl Client<'_> {
         digest: Option<&Digest>,
         head: Option<u16>,
     ) -> Reply {
+        let mask = self.mask.with(header.as_ref());
         let request = self.request(Method::GET, path, ACCEPT, self.limits.manifest_bytes, header);
         let mut response = match self.host.send(self.transport, request, self.deadline).await {
             Ok(response) => response,
@@ -433,18 +440,18 @@ impl Client<'_> {
                 ));
             }
             response.status = status;
-            return self.refused(&response, auth);
+            return self.refused(&response, auth, &mask);
         }
         match response.status {
-            200 => match self.found(&response, digest, true) {
+            200 => match self.found(&response, digest, true, &mask) {
                 Ok(Some(found)) => Reply::Found(found),
                 Ok(None) => {
                     Reply::Trouble(bad_answer(&response.host, 200, "a manifest without content"))
                 }
                 Err(trouble) => Reply::Trouble(trouble),
             },
-            400..=499 => self.refused(&response, auth),
-            500..=599 => Reply::Trouble(self.server_error(&response)),
+            400..=499 => self.refused(&response, auth, &mask),
+            500..=599 => Reply::Trouble(self.server_error(&response, &mask)),
             _ => self.no_registry(&response),
         }
     }
@@ -455,6 +462,7 @@ impl Client<'_> {
         response: &Response,
         wanted: Option<&Digest>,
         has_body: bool,
+        mask: &Mask,
     ) -> Result<Option<Found>, Trouble> {
         let bad = |text: &str| bad_answer(&response.host, 200, text);
         let media_type =
@@ -502,7 +510,7 @@ impl Client<'_> {
         Ok(Some(Found {
             host: response.host.clone(),
             digest,
-            media_type: crate::text::clean(media_type, 120),
+            media_type: clean(&mask.hide(media_type), 120),
         }))
     }
 
@@ -526,7 +534,7 @@ impl Client<'_> {
         Ok(named)
     }
 
-    fn refused(&self, response: &Response, auth: Auth) -> Reply {
+    fn refused(&self, response: &Response, auth: Auth, mask: &Mask) -> Reply {
         if response.status == 429 {
             return Reply::Trouble(Trouble {
                 reason: Reason::Seen(Cause::RateLimited),
@@ -543,9 +551,9 @@ impl Client<'_> {
                 text: "plain http was sent to a port that speaks TLS".to_owned(),
             });
         }
-        let (codes, text) = body::error(response, self.limits.error_bytes);
+        let (codes, text) = body::error(response, self.limits.error_bytes, mask);
         let challenge_error = match self.challenge(response) {
-            Use::Bearer(bearer) => bearer.error,
+            Use::Bearer(bearer) => bearer.error.map(|error| mask.hide(&error)),
             _ => None,
         };
         Reply::Refused(Refusal {
@@ -567,8 +575,8 @@ impl Client<'_> {
         response.status == 400 && self.host.url("").scheme() == "http" && says_so()
     }
 
-    fn server_error(&self, response: &Response) -> Trouble {
-        let (_, text) = body::error(response, self.limits.error_bytes);
+    fn server_error(&self, response: &Response, mask: &Mask) -> Trouble {
+        let (_, text) = body::error(response, self.limits.error_bytes, mask);
         let text = if text.is_empty() { "an error of its own".to_owned() } else { text };
         Trouble {
             reason: Reason::Seen(Cause::RegistryError),
@@ -593,6 +601,14 @@ enum Met {
     Known(Option<Use>),
 }
 
-fn is_insufficient(challenge: &Use) -> bool {
-    matches!(challenge, Use::Bearer(bearer) if bearer.error.as_deref() == Some("insufficient_scope"))
+fn is_worth_another_token(challenge: &Use, fresh: bool) -> bool {
+    let error = match challenge {
+        Use::Bearer(bearer) => bearer.error.as_deref(),
+        _ => None,
+    };
+    match error {
+        Some("insufficient_scope") => false,
+        Some("invalid_token") => true,
+        _ => !fresh,
+    }
 }

@@ -16,7 +16,7 @@ pub(super) const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v2
 
 /// A manifest or index, read.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Manifest {
+pub enum Manifest {
     /// An image manifest and its config's descriptor.
     Image {
         config: Descriptor,
@@ -30,7 +30,7 @@ pub(super) enum Manifest {
 
 /// An entry of an index.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Listed {
+pub struct Listed {
     pub digest: Digest,
     pub kind: Kind,
     pub platform: Option<Platform>,
@@ -51,7 +51,7 @@ impl Listed {
 
 /// A checked descriptor.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Descriptor {
+pub struct Descriptor {
     pub digest: Digest,
 }
 
@@ -77,7 +77,7 @@ struct RawDescriptor {
 }
 
 /// Reads a manifest or index of the kind its media type announced; the error says what is wrong.
-pub(super) fn parse(kind: Kind, body: &[u8], max_entries: usize) -> Result<Manifest, String> {
+pub fn parse(kind: Kind, body: &[u8], max_entries: usize) -> Result<Manifest, String> {
     let raw: RawManifest = serde_json::from_slice(body)
         .map_err(|error| format!("the manifest is no usable JSON ({})", category(&error)))?;
     if raw.manifests.is_some() && (raw.layers.is_some() || raw.config.is_some()) {
@@ -121,7 +121,7 @@ fn listed(raw: RawDescriptor) -> Result<Listed, String> {
 }
 
 /// The platform that an image config names; missing fields are empty, as in the OCI specification's readers.
-pub(super) fn parse_config(body: &[u8]) -> Result<Platform, String> {
+pub fn parse_config(body: &[u8]) -> Result<Platform, String> {
     serde_json::from_slice(body)
         .map_err(|error| format!("the image config cannot be read ({})", category(&error)))
 }

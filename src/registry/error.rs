@@ -10,6 +10,9 @@ use rustls::{CertificateError, Error as TlsError, InvalidMessage};
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
 
+/// The text of a connection, its TLS handshake included, that was not made in time.
+pub(super) const NO_CONNECTION: &str = "no connection in time";
+
 /// What our own resolver says when it gives no address.
 #[derive(Debug)]
 pub(super) enum ResolveError {
@@ -57,7 +60,7 @@ fn read(error: &reqwest::Error, scheme: &str) -> (Reason, String) {
         return (Reason::Seen(Cause::ProxyFailure), "the HTTP proxy refused or is dead".to_owned());
     }
     if error.is_timeout() {
-        let text = if error.is_connect() { "no connection in time" } else { "no answer in time" };
+        let text = if error.is_connect() { NO_CONNECTION } else { "no answer in time" };
         return seen(Cause::Timeout, text);
     }
     if let Some(hyper) = chain.find::<hyper::Error>() {
@@ -65,13 +68,15 @@ fn read(error: &reqwest::Error, scheme: &str) -> (Reason, String) {
             return seen(Cause::Unreachable, "the connection was closed before an answer came");
         }
         if hyper.is_parse() {
-            return if scheme == "http" {
+            // hyper keeps the kind to itself: only a first line that is none speaks of another protocol.
+            let is_other_protocol = hyper.to_string().contains("version");
+            return if scheme == "http" && is_other_protocol {
                 seen(
                     Cause::SchemeMismatch,
                     "the answer to plain http is no HTTP; does the port speak TLS?",
                 )
             } else {
-                seen(Cause::BadAnswer, "the answer is no HTTP")
+                seen(Cause::BadAnswer, "the answer is no usable HTTP")
             };
         }
     }
@@ -87,7 +92,7 @@ fn read(error: &reqwest::Error, scheme: &str) -> (Reason, String) {
 fn read_io(kind: io::ErrorKind, connecting: bool) -> (Reason, String) {
     let (cause, text) = match kind {
         io::ErrorKind::ConnectionRefused => (Cause::ConnectionRefused, "connection refused"),
-        io::ErrorKind::TimedOut => (Cause::Timeout, "no connection in time"),
+        io::ErrorKind::TimedOut => (Cause::Timeout, NO_CONNECTION),
         io::ErrorKind::UnexpectedEof if connecting => {
             (Cause::TlsHandshake, "the connection was closed during the TLS handshake")
         }

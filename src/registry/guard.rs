@@ -44,6 +44,11 @@ impl Guard {
             && !(self.public_only && (inside || is_private(address)))
     }
 
+    /// Whether an address may be open on one port and closed on another.
+    pub fn looks_at_ports(&self) -> bool {
+        self.allow.iter().any(|rule| rule.port.is_some())
+    }
+
     /// Judges a URL whose host is an address; a name is judged when it is resolved.
     pub fn allows_literal(&self, url: &Url) -> bool {
         let port = url.port_or_known_default().unwrap_or(0);

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::challenge::Use;
-use super::transport::{Request, Response, Transport, Trust, is_loopback};
+use super::error::NO_CONNECTION;
+use super::transport::{Request, Response, Transport, Trust, authority, is_loopback};
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
 use crate::settings::{HostSettings, Limits};
@@ -117,7 +118,9 @@ impl Host {
                 self.probe(transport, request, deadline).await
             }
         };
+        // A redirect's target may be dead too; that says nothing about this host.
         if let Err(trouble) = &sent
+            && trouble.host == authority(&self.url(""))
             && is_out_of_reach(trouble)
         {
             *lock(&self.unreachable) = Some((Instant::now(), trouble.clone()));
@@ -173,17 +176,17 @@ fn is_out_of_reach(trouble: &Trouble) -> bool {
     match trouble.reason {
         Reason::AddressRefused => true,
         Reason::Seen(cause) => {
-            trouble.status.is_none()
-                && matches!(
-                    cause,
-                    DnsFailure
-                        | ConnectionRefused
-                        | TlsUntrusted
-                        | TlsExpired
-                        | TlsHandshake
-                        | SchemeMismatch
-                        | ProxyFailure
-                )
+            let is_dead = matches!(
+                cause,
+                DnsFailure
+                    | ConnectionRefused
+                    | TlsUntrusted
+                    | TlsExpired
+                    | TlsHandshake
+                    | SchemeMismatch
+                    | ProxyFailure
+            );
+            trouble.status.is_none() && (is_dead || is_connect_timeout(trouble))
         }
         _ => false,
     }
@@ -192,9 +195,12 @@ fn is_out_of_reach(trouble: &Trouble) -> bool {
 /// containerd falls back after a TLS error whose bytes begin `HTTP/`, or a handshake that never ends;
 /// never after a refusal.
 fn may_speak_http(trouble: &Trouble) -> bool {
-    let handshake_timeout =
-        trouble.reason == Reason::Seen(Cause::Timeout) && trouble.status.is_none();
-    trouble.reason == Reason::Seen(Cause::SchemeMismatch) || handshake_timeout
+    trouble.reason == Reason::Seen(Cause::SchemeMismatch) || is_connect_timeout(trouble)
+}
+
+/// No connection was made in time, as opposed to one on which no answer came.
+fn is_connect_timeout(trouble: &Trouble) -> bool {
+    trouble.reason == Reason::Seen(Cause::Timeout) && trouble.text == NO_CONNECTION
 }
 
 fn with_scheme(mut url: Url, scheme: &str) -> Url {

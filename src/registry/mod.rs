@@ -6,11 +6,12 @@ mod body;
 mod cache;
 pub mod challenge;
 mod client;
-mod content;
+pub mod content;
 mod error;
 pub mod guard;
 mod host;
 pub mod identity;
+mod mask;
 mod token;
 mod transport;
 

@@ -18,6 +18,7 @@ use url::Url;
 use super::basic;
 use super::body;
 use super::identity::Identity;
+use super::mask::Mask;
 use super::transport::{Request, Response, Transport, Trust, bad_answer};
 use crate::credential::Credential;
 use crate::diagnosis::cause::{Cause, Reason};
@@ -77,6 +78,7 @@ pub(super) struct Reach<'a> {
     pub deadline: Instant,
     pub cap: usize,
     pub error_cap: usize,
+    pub mask: &'a Mask,
 }
 
 impl Tokens {
@@ -99,9 +101,12 @@ impl Tokens {
         (entry.into_value().0, fresh)
     }
 
-    /// Forgets a token that the registry did not take.
-    pub async fn forget(&self, key: &TokenKey) {
-        self.cache.invalidate(key).await;
+    /// Forgets a token that the registry did not take, unless another question already renewed it.
+    pub async fn forget(&self, key: &TokenKey, refused: &HeaderValue) {
+        let kept = self.cache.get(key).await;
+        if matches!(kept, Some((Ok(token), _)) if token.0 == *refused) {
+            self.cache.invalidate(key).await;
+        }
     }
 
     async fn fetch(
@@ -123,7 +128,7 @@ impl Tokens {
                         reach.deadline,
                     )
                     .await,
-                false,
+                None,
                 reach,
             ),
         };
@@ -165,7 +170,7 @@ impl Tokens {
                         .unwrap_or_else(PoisonError::into_inner)
                         .insert(realm.to_string());
                 }
-                _ => return read(sent, true, reach),
+                _ => return read(sent, Some(login), reach),
             }
         }
         let authorization = Some(basic(login));
@@ -178,7 +183,7 @@ impl Tokens {
                 reach.deadline,
             )
             .await;
-        read(sent, true, reach)
+        read(sent, Some(login), reach)
     }
 }
 
@@ -237,10 +242,14 @@ fn post(realm: &Url, key: &TokenKey, login: &Credential, cap: usize) -> Request 
 
 fn read(
     sent: Result<Response, Trouble>,
-    with_login: bool,
+    login: Option<&Credential>,
     reach: &Reach<'_>,
 ) -> Result<(Token, Duration), TokenFailure> {
-    let response = sent.map_err(TokenFailure::Trouble)?;
+    // Its host may be the registry's own, so the words tell which of the two failed.
+    let response = sent.map_err(|trouble| {
+        let text = format!("the token service: {}", trouble.text);
+        TokenFailure::Trouble(Trouble { text, ..trouble })
+    })?;
     let trouble = |cause: Cause, text: &str| {
         TokenFailure::Trouble(Trouble {
             reason: Reason::Seen(cause),
@@ -258,9 +267,9 @@ fn read(
             Err(trouble(Cause::BadAnswer, "a web page instead of an answer"))
         }
         400..=499 => {
-            let (codes, text) = body::error(&response, reach.error_cap);
+            let (codes, text) = body::error(&response, reach.error_cap, reach.mask);
             let auth =
-                if with_login { Auth::LoginTokenRefused } else { Auth::AnonymousTokenRefused };
+                if login.is_some() { Auth::LoginTokenRefused } else { Auth::AnonymousTokenRefused };
             let host = response.host.clone();
             Err(TokenFailure::Refused(Refusal {
                 host,

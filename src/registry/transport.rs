@@ -73,7 +73,8 @@ impl Response {
 pub(super) struct Transport {
     guard: Arc<Guard>,
     limits: Limits,
-    clients: Mutex<HashMap<Trust, Client>>,
+    /// By trust, and by port where the guard looks at ports: a resolver is not told which one is dialled.
+    clients: Mutex<HashMap<(Trust, u16), Client>>,
     in_flight: Semaphore,
     requests: AtomicU64,
 }
@@ -162,7 +163,7 @@ impl Transport {
         authorization: Option<&HeaderValue>,
         trust: &Trust,
     ) -> Result<reqwest::Response, Trouble> {
-        let client = self.client(trust).map_err(|text| Trouble {
+        let client = self.client(trust, url).map_err(|text| Trouble {
             reason: Reason::Seen(Cause::TlsUntrusted),
             host: authority(url),
             status: None,
@@ -210,8 +211,9 @@ impl Transport {
         let mut body = Vec::new();
         if request.method != Method::HEAD {
             let encoded = headers
-                .get(header::CONTENT_ENCODING)
-                .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+                .get_all(header::CONTENT_ENCODING)
+                .iter()
+                .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
             if encoded {
                 return Err(bad_answer(
                     &host,
@@ -246,23 +248,24 @@ impl Transport {
         Ok(Response { status: status.as_u16(), headers, body, host })
     }
 
-    fn client(&self, trust: &Trust) -> Result<Client, String> {
+    fn client(&self, trust: &Trust, url: &Url) -> Result<Client, String> {
+        let port = url.port_or_known_default().filter(|_| self.guard.looks_at_ports()).unwrap_or(0);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(trust) {
+        if let Some(client) = clients.get(&(trust.clone(), port)) {
             return Ok(client.clone());
         }
-        let client = self.build(trust)?;
-        clients.insert(trust.clone(), client.clone());
+        let client = self.build(trust, port)?;
+        clients.insert((trust.clone(), port), client.clone());
         Ok(client)
     }
 
-    fn build(&self, trust: &Trust) -> Result<Client, String> {
+    fn build(&self, trust: &Trust, port: u16) -> Result<Client, String> {
         let mut builder = Client::builder()
             .user_agent(concat!("pullproof/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(self.limits.connect)
-            .dns_resolver(Arc::new(GuardedResolver(self.guard.clone())))
+            .dns_resolver(Arc::new(GuardedResolver { guard: self.guard.clone(), port }))
             .http1_max_headers(100)
             .http2_max_header_list_size(32 << 10)
             .pool_max_idle_per_host(self.limits.in_flight_host);
@@ -285,19 +288,24 @@ impl Transport {
 
 /// Resolves by the system and hands out only addresses that the guard allows, so that the address
 /// judged is the address dialled.
-struct GuardedResolver(Arc<Guard>);
+struct GuardedResolver {
+    guard: Arc<Guard>,
+    port: u16,
+}
 
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.0.clone();
+        let (guard, port) = (self.guard.clone(), self.port);
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
             let found = found.map_err(|error| ResolveError::NotResolved(dns_text(&error)))?;
-            let allowed: Vec<SocketAddr> =
-                found.filter(|address| guard.allows(address.ip(), 0)).take(MAX_ADDRESSES).collect();
+            let allowed: Vec<SocketAddr> = found
+                .filter(|address| guard.allows(address.ip(), port))
+                .take(MAX_ADDRESSES)
+                .collect();
             if allowed.is_empty() {
                 return Err(ResolveError::AddressRefused.into());
             }

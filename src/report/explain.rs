@@ -55,12 +55,9 @@ pub fn image(text: &str) -> String {
 }
 
 fn refused(text: &str, error: reference::Error) -> String {
-    let near = match error.position(text).and_then(|at| text.get(at..)) {
-        Some("") | None => String::new(),
-        Some(rest) => format!(", at \"{}\"", outside::sentence(rest)),
-    };
     let image = if text.is_empty() { "(empty)".to_owned() } else { outside::first(text) };
-    format!("{image}\n  {}: {error}{near}\n", Cause::InvalidReference)
+    let why = outside::sentence(&error.describe(text));
+    format!("{image}\n  {}: {why}\n", Cause::InvalidReference)
 }
 
 fn understood(reference: &Reference) -> String {

@@ -59,6 +59,9 @@ impl Heading {
     /// `--offline`, that it was not asked).
     pub fn of(result: &Result, offline: bool) -> Option<Self> {
         let action = result.verdict.action;
+        if let Some(lead) = decisive(result) {
+            return Some(Self::lead(result, lead));
+        }
         match &result.diagnosis.outcome {
             Outcome::Pullable => Self::beside(result),
             Outcome::Inconclusive { reason: Reason::NotAsked }
@@ -87,22 +90,36 @@ impl Heading {
         Self { level, id: Some(id), title: outside::sentence(&result.diagnosis.summary) }
     }
 
+    fn lead(result: &Result, lead: &Listed) -> Self {
+        Self {
+            level: Level::of_action(result.verdict.action),
+            id: Some(lead.cause.id()),
+            title: named(result, &lead.text),
+        }
+    }
+
     /// What stands beside an outcome that is no trouble itself.
     fn beside(result: &Result) -> Option<Self> {
         let action = result.verdict.action;
         let level = Level::of_action(action);
         if let Some(lead) = result.diagnosis.findings.iter().find(|it| is_told(it, action)) {
-            return Some(Self {
-                level,
-                id: Some(lead.cause.id()),
-                title: named(result, &lead.text),
-            });
+            return Some(Self::lead(result, lead));
         }
         if action < Action::Warn && result.diagnosis.remarks.is_empty() {
             return None;
         }
         Some(Self { level, id: None, title: outside::sentence(&result.diagnosis.summary) })
     }
+}
+
+/// The rule of hygiene that a policy acts on more strictly than on the outcome.
+fn decisive(result: &Result) -> Option<&Listed> {
+    let verdict = &result.verdict;
+    result.diagnosis.findings.iter().find(|it| {
+        verdict.action >= Action::Warn
+            && it.cause.class() == Class::Hygiene
+            && verdict.rule == format!("causes[{}]", it.cause)
+    })
 }
 
 /// Further findings, without the one the heading speaks of.

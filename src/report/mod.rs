@@ -10,7 +10,7 @@ mod full;
 mod heading;
 pub mod images;
 mod json;
-mod outside;
+pub(crate) mod outside;
 mod place;
 mod summary;
 

@@ -29,6 +29,12 @@ pub fn first(text: &str) -> String {
     if begins_command(&text) { text.replacen(':', "\u{fffd}", 1) } else { text }
 }
 
+/// A line of a message that may be of several.
+pub fn line(text: &str) -> String {
+    let line = disarm(text::clean(text, PATH));
+    if begins_command(&line) { line.replacen(':', "\u{fffd}", 1) } else { line }
+}
+
 /// Replaces one character of every CI command by another, so that columns stay.
 pub fn disarm(line: String) -> String {
     if !line.contains("##") {

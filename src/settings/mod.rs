@@ -67,21 +67,30 @@ fn config_folder() -> Option<PathBuf> {
     variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")))
 }
 
-/// The docker configuration of the person who runs us: `--authfile`, REGISTRY_AUTH_FILE,
-/// DOCKER_CONFIG, `~/.docker/config.json`, the first that is named or there.
+/// The variable that CI systems put a docker configuration into.
+const AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
+
+/// The docker configuration of the person who runs us, and what it is called: `--authfile`,
+/// REGISTRY_AUTH_FILE, Docker's `config.json` (in DOCKER_CONFIG or `~/.docker`), DOCKER_AUTH_CONFIG,
+/// podman's `auth.json`; the first that is named or there.
 fn own_login(paths: &Paths) -> Result<Option<(String, String)>, Error> {
-    let named = paths.authfile.clone().or_else(|| variable("REGISTRY_AUTH_FILE"));
-    if let Some(file) = named {
-        return read(&file, docker_config::MAX_FILE)
-            .map(|text| Some((file.display().to_string(), text)));
+    if let Some(file) = paths.authfile.clone().or_else(|| variable("REGISTRY_AUTH_FILE")) {
+        return read_login(&file).map(Some);
     }
-    let folder =
+    let docker =
         variable("DOCKER_CONFIG").or_else(|| variable("HOME").map(|home| home.join(".docker")));
-    match folder.map(|folder| folder.join("config.json")) {
-        Some(file) if file.is_file() => read(&file, docker_config::MAX_FILE)
-            .map(|text| Some((file.display().to_string(), text))),
-        _ => Ok(None),
+    if let Some(file) = docker.map(|folder| folder.join("config.json")).filter(|it| it.is_file()) {
+        return read_login(&file).map(Some);
     }
+    if let Some(text) = std::env::var(AUTH_CONFIG).ok().filter(|text| !text.is_empty()) {
+        return Ok(Some((AUTH_CONFIG.to_owned(), text)));
+    }
+    let podman = variable("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json"));
+    podman.filter(|file| file.is_file()).map(|file| read_login(&file)).transpose()
+}
+
+fn read_login(file: &Path) -> Result<(String, String), Error> {
+    Ok((file.display().to_string(), read(file, docker_config::MAX_FILE)?))
 }
 
 /// Reads a text file of at most `cap` bytes.

@@ -1,0 +1,57 @@
+# Every step of the continuous integration is a target here, and the pipelines call only these.
+# CARGO_TARGET_DIR and the other variables of cargo are honoured.
+
+CARGO ?= cargo
+CARGO_DENY_VERSION := 0.20.2
+DISTRIBUTION_VERSION := v3.1.2
+
+# Two targets at a time would only wait for each other's build lock.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-registry bench lint fmt doc deny advisories install
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## a registry in the same process, manifests that fail, and what pullproof says
+	$(CARGO) run --quiet --example demo
+
+test: ## all default tests: no root, no internet, no server
+	$(CARGO) test
+
+test-registry: ## the tests that ask a real registry (docker-registry or registry on PATH)
+	@if [ -z "$$PULLPROOF_REGISTRY_BINARY" ] \
+	  && ! command -v docker-registry >/dev/null && ! command -v registry >/dev/null; then \
+	  printf '%s\n' 'test-registry: no registry binary found. Get one by either of' \
+	    '  apt-get install docker-registry' \
+	    '  go install github.com/distribution/distribution/v3/cmd/registry@$(DISTRIBUTION_VERSION)' \
+	    'and put it on PATH, or name it in PULLPROOF_REGISTRY_BINARY.' >&2; exit 1; fi
+	$(CARGO) test --test registry
+
+bench: ## measure; numbers go to standard output
+	$(CARGO) bench
+
+lint: ## formatting, clippy, documentation, licences and banned crates
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --test registry -- -D warnings
+	$(MAKE) --no-print-directory doc deny
+
+fmt: ## format the sources
+	$(CARGO) fmt
+
+doc: ## the documentation of the code, private items too; a broken link fails
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
+
+deny: ## licences, banned crates and sources; installs cargo-deny when it is missing
+	@$(CARGO) deny --version >/dev/null 2>&1 \
+	  || $(CARGO) install --locked cargo-deny --version $(CARGO_DENY_VERSION)
+	$(CARGO) deny --locked check bans licenses sources
+
+advisories: ## known vulnerabilities; fetches the advisory database, so it needs the internet
+	@$(CARGO) deny --version >/dev/null 2>&1 \
+	  || $(CARGO) install --locked cargo-deny --version $(CARGO_DENY_VERSION)
+	$(CARGO) deny --locked check advisories
+
+install: ## install pullproof for this user
+	$(CARGO) install --path . --locked

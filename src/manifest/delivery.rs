@@ -37,8 +37,8 @@ pub(super) fn kustomization<'d>(walker: &mut Walker<'_, 'd>, root: Node<'d>) {
     fields::walk(walker, root, KUSTOMIZATION, &object);
 }
 
-/// Adds what an entry of `images` sets: the new name with the new tag or digest. Without either the
-/// tag stays that of the objects, which is not known here: a guess.
+/// Adds what an entry of `images` sets: the new name with the new tag or digest. With a new name
+/// alone the tag stays that of the objects, which is not known here.
 pub(super) fn kustomize_image<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, about: &About) {
     let part = |key| Part::at(node, key);
     let parts = Parts {
@@ -48,10 +48,14 @@ pub(super) fn kustomize_image<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, a
         digest: part("digest"),
         fallback: None,
     };
-    let is_set = ["newName", "newTag", "digest"].iter().any(|key| part(key).is_some());
-    if is_set {
-        let guess = parts.tag.is_none() && parts.digest.is_none();
-        split::add(walker, node, &parts, &About { guess, ..about.clone() });
+    if parts.tag.is_some() || parts.digest.is_some() {
+        return split::add(walker, node, &parts, about);
+    }
+    if let Some(name) = part("newName") {
+        let what = walker.path(&[Step::Key("newName")]);
+        let text = format!("{what} comes without a tag: that of the objects stays");
+        let object = &about.workload.object;
+        walker.note("image-tag-unknown", text, name.node.line(), Some(object));
     }
 }
 

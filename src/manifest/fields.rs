@@ -27,9 +27,10 @@ pub(super) fn walk<'d>(
             Field::Container { .. } => container(walker, node, &about),
             Field::Parts { keys, .. } => {
                 let parts = Parts::of(node, &keys);
-                // The operator's default is not known here.
-                let guess = !keys.tag.is_empty() && parts.is_unversioned();
-                split::add(walker, node, &parts, &About { guess, ..about.clone() });
+                // Without a tag the operator's default counts, which is not known here.
+                if keys.tag.is_empty() || !parts.is_unversioned() {
+                    split::add(walker, node, &parts, &about);
+                }
             }
             Field::From(_) => from(walker, node, &about),
             Field::Kustomize(_) => delivery::kustomize_image(walker, node, &about),
@@ -77,13 +78,12 @@ fn from<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, about: &About) {
 fn set_image<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, about: &About) {
     let Some(text) = node.as_str() else { return };
     let image = text.rsplit('=').next().unwrap_or(text);
-    if !placeholder::is_possible(image) || image.contains('*') {
+    if !placeholder::is_possible(image) || !placeholder::has_version(image) {
         return;
     }
-    let guess = !placeholder::has_version(image);
     let place = embedded::part(walker, node, text.len() - image.len()..text.len());
     let site = crate::image::Site { place: Some(place), path: walker.path(&[]) };
-    walker.add_at(image, site, About { guess, ..about.clone() });
+    walker.add_at(image, site, about.clone());
 }
 
 fn role(field: Field) -> Role {

@@ -122,5 +122,6 @@ pub(super) fn add<'d>(
 /// `1.10` is 1.1 when a template engine writes it.
 fn is_number_with_lost_zeros(node: Node<'_>) -> bool {
     let value = node.to_json();
-    value.is_number() && node.text().is_some_and(|text| value.to_string() != text)
+    let rendered = value.to_string();
+    value.is_number() && node.text().is_some_and(|text| rendered != text)
 }

@@ -136,21 +136,21 @@ patches:
         [
             ("a:1", "images[0].newTag", "1", false),
             ("r.io/b:v2", "images[1].newTag", "v2", false),
-            ("r.io/c", "images[2].newName", "r.io/c", true),
             ("d@sha256:00", "images[3].digest", "sha256:00", false),
             ("r.io/p:1", "patches[0].patch[0].value", "r.io/p:1", false),
             ("r.io/q:1", "patches[1].patch.spec.containers[0].image", "r.io/q:1", false),
         ]
     );
     assert_eq!(found.uses[0].workload.object.kind, "Kustomization");
+    assert_eq!(notes(&found), ["image-tag-unknown"]);
     assert_eq!(
-        (line_and_column(&found.uses[4]), line_and_column(&found.uses[5])),
+        (line_and_column(&found.uses[3]), line_and_column(&found.uses[4])),
         ((12, 14), (21, 16))
     );
-    assert_eq!(found.uses[5].workload.object.name, "in");
+    assert_eq!(found.uses[4].workload.object.name, "in");
     assert!(named("base/other.yaml", text).uses.is_empty());
     let whole = format!("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n{text}");
-    assert_eq!(extraction(&whole).uses.len(), 6);
+    assert_eq!(extraction(&whole).uses.len(), 5);
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn timed(act: impl FnOnce()) -> Duration {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a measurement tells its figures")]
 fn extraction_costs_little_more_than_a_parse() {
     let folder = std::env::var_os("PULLPROOF_CORPUS");
     let sources = folder.as_ref().map_or_else(made, |folder| corpus(Path::new(folder)));
@@ -72,6 +73,7 @@ fn extraction_costs_little_more_than_a_parse() {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "a measurement tells its figures")]
 fn check_spans(sources: &[Arc<Source>], extractor: &Extractor) {
     let uses: Vec<_> =
         sources.iter().flat_map(|source| extractor.extract(source, None).uses).collect();

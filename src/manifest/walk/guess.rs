@@ -11,13 +11,15 @@ use crate::manifest::yaml::Node;
 impl<'d> Walker<'_, 'd> {
     /// Looks through an object; `status` tells what was, `metadata` what is said of it.
     pub fn guess(&mut self, node: Node<'d>, object: &Object) {
+        let mut holds_containers = false;
         for (key, value) in node.entries() {
             let Some(key) = key.text() else { continue };
             if !matches!(key, "status" | "metadata") {
+                holds_containers |= is_list(key) && value.items().any(pod_spec::is_container);
                 self.guess_at(Step::Key(key), value, object);
             }
         }
-        if holds_containers(node) {
+        if holds_containers {
             pod_spec::walk(self, object, node, Trust::Guessed);
         }
     }
@@ -27,17 +29,26 @@ impl<'d> Walker<'_, 'd> {
         for (index, item) in node.items().enumerate() {
             self.guess_at(Step::Index(index), item, object);
         }
-        if node.get_str("apiVersion").is_some() && node.get_str("kind").is_some() {
+        // Every map of every document passes here: its keys are looked at once.
+        let (mut named, mut holds_containers) = (0, false);
+        for (key, value) in node.entries() {
+            match key.text() {
+                Some("apiVersion" | "kind") if value.as_str().is_some() => named += 1,
+                Some("container") if value.is_mapping() => self.single(node, value, object),
+                Some(key) if is_list(key) => {
+                    holds_containers |= value.items().any(pod_spec::is_container);
+                }
+                _ => {}
+            }
+        }
+        if named == 2 {
             return self.object(node, None);
         }
         for (key, value) in node.entries() {
             let Some(key) = key.text() else { continue };
-            if key == "container" && value.is_mapping() {
-                self.single(node, key, value, object);
-            }
             self.guess_at(Step::Key(key), value, object);
         }
-        if holds_containers(node) {
+        if holds_containers {
             pod_spec::walk(self, object, node, Trust::Guessed);
         }
     }
@@ -49,7 +60,7 @@ impl<'d> Walker<'_, 'd> {
     }
 
     /// `container: {image: ..}`, as operators have it where there is only one.
-    fn single(&mut self, parent: Node<'d>, key: &'d str, value: Node<'d>, object: &Object) {
+    fn single(&mut self, parent: Node<'d>, value: Node<'d>, object: &Object) {
         let Some(image) = value.get("image") else { return };
         let Some(text) = image.as_str().filter(|text| is_possible(text)) else { return };
         let about = About {
@@ -58,12 +69,10 @@ impl<'d> Walker<'_, 'd> {
             workload: Arc::new(pod_spec::workload(object, parent)),
             guess: false,
         };
-        self.add(text, image, &[Step::Key(key), Step::Key("image")], about);
+        self.add(text, image, &[Step::Key("container"), Step::Key("image")], about);
     }
 }
 
-fn holds_containers(node: Node<'_>) -> bool {
-    pod_spec::LISTS.iter().any(|(list, _)| {
-        node.get(list).is_some_and(|list| list.items().any(pod_spec::is_container))
-    })
+fn is_list(key: &str) -> bool {
+    pod_spec::LISTS.iter().any(|(list, _)| *list == key)
 }

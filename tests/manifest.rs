@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod delivery;
 mod folders;
+mod kinds;
+mod speed;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

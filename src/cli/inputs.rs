@@ -1,6 +1,7 @@
 //! What several commands share: the manifests to read, the files that tell how, and the registries as
 //! a command asks them.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::Failure;
 use crate::baseline::Baseline;
 use crate::image::usage::{Role, Site, Workload};
 use crate::image::{ImageUse, Reference};
-use crate::manifest::{self, Extraction, SourceOptions, yaml};
+use crate::manifest::{self, Extraction, Extractor, SourceOptions, yaml};
 use crate::policy::ImageCheckPolicy;
 use crate::registry::{Door, Guard, Registry};
 use crate::settings::{self, Settings};
@@ -21,6 +22,10 @@ pub(super) struct Inputs {
     /// Files and folders with manifests; `-` reads standard input
     #[arg(value_name = "PATH")]
     paths: Vec<String>,
+    /// Read the names of more files and folders from FILE, one a line or ended by NUL; `-` is standard
+    /// input
+    #[arg(long, value_name = "FILE")]
+    files_from: Option<PathBuf>,
     /// Leave out files and folders that match, as in .gitignore (repeatable)
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
@@ -30,11 +35,34 @@ pub(super) struct Inputs {
     /// Read what .gitignore names, too
     #[arg(long)]
     no_ignore: bool,
+    /// Look for images in environment values, arguments and texts, too; all of them guesses
+    #[arg(long)]
+    deep: bool,
 }
 
 impl Inputs {
     pub fn is_empty(&self) -> bool {
-        self.paths.is_empty()
+        self.paths.is_empty() && self.files_from.is_none()
+    }
+
+    /// The names given and those in `--files-from`.
+    fn paths(&self) -> Result<Vec<String>, Failure> {
+        let mut paths = self.paths.clone();
+        let Some(file) = &self.files_from else { return Ok(paths) };
+        let is_stdin = file == Path::new("-");
+        if is_stdin && paths.iter().any(|path| path == "-") {
+            let text = "standard input can not hold both manifests and the names of files";
+            return Err(Failure::misuse(anyhow::anyhow!(text)));
+        }
+        let text = if is_stdin {
+            read_stdin().map_err(Failure::misuse)?
+        } else {
+            settings::read(file, MAX_FILE).map_err(Failure::misuse)?
+        };
+        let end = if text.contains('\0') { '\0' } else { '\n' };
+        let names = text.split(end).map(|name| name.strip_suffix('\r').unwrap_or(name));
+        paths.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
+        Ok(paths)
     }
 
     /// Reads and extracts; an input that is not there is misuse.
@@ -43,8 +71,9 @@ impl Inputs {
             exclude: self.exclude.clone(),
             include: self.include.clone(),
             no_ignore: self.no_ignore,
+            extractor: Extractor::default().deep(self.deep),
         };
-        manifest::extract(&self.paths, &options).map_err(Failure::misuse)
+        manifest::extract(&self.paths()?, &options).map_err(Failure::misuse)
     }
 }
 
@@ -67,7 +96,14 @@ pub(super) fn named(text: &str) -> ImageUse {
     }
 }
 
-/// Largest file of policies, secrets or known findings, in bytes.
+fn read_stdin() -> anyhow::Result<String> {
+    let mut text = String::new();
+    std::io::stdin().lock().take(MAX_FILE as u64 + 1).read_to_string(&mut text)?;
+    anyhow::ensure!(text.len() <= MAX_FILE, "more than {} MiB of names", MAX_FILE >> 20);
+    Ok(text)
+}
+
+/// Largest file of policies, secrets, names or known findings, in bytes.
 const MAX_FILE: usize = 16 << 20;
 
 /// Reads every document of a YAML or JSON file as a JSON value, lists taken apart.

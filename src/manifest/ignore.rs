@@ -102,7 +102,7 @@ pub(super) fn annotations(
 fn search<'d>(node: Node<'d>, path: &mut Vec<Step<'d>>, seen: &mut Vec<(Node<'d>, String)>) {
     let annotations = node.get("metadata").and_then(|metadata| metadata.get("annotations"));
     if let Some(value) = annotations.and_then(|annotations| annotations.get(ANNOTATION)) {
-        seen.push((value, written(path.iter())));
+        seen.push((value, written(String::new(), path.iter())));
     }
     for (index, item) in node.items().enumerate() {
         path.push(Step::Index(index));

@@ -1,19 +1,28 @@
 //! Kubernetes manifests as text: read, parsed with byte spans, walked for images, pull secrets and
 //! ServiceAccounts. Only [`source`] touches the file system.
 
+mod deep;
+mod delivery;
+mod embedded;
 pub mod extract;
+mod fields;
 pub mod ignore;
 pub mod kinds;
+pub mod path;
 mod placeholder;
 mod pod_spec;
+pub mod rules;
 pub mod source;
-pub mod walk;
+mod split;
+mod values;
+mod walk;
 pub mod yaml;
 
 use std::collections::{BTreeMap, HashSet};
 
-pub use extract::extract_source;
+pub use extract::{Chart, Extractor, extract_source};
 pub use ignore::Ignore;
+pub use rules::{Embedded, ExtractRule, PartKeys};
 pub use source::{SourceOptions, extract};
 
 use crate::credential::pull_secret::{TYPE_DOCKER_CONFIG_JSON, TYPE_DOCKERCFG};

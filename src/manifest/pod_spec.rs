@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use super::placeholder::{self, Text};
-use super::walk::{Object, Step, Walker};
+use super::walk::{About, Object, Step, Walker};
 use super::yaml::Node;
-use crate::image::usage::{NodeConstraints, NodeRequirement, Ownership, Site, Workload};
-use crate::image::{ImageUse, PullPolicy, Reference, Role};
+use crate::image::usage::{NodeConstraints, NodeRequirement, Ownership, Workload};
+use crate::image::{PullPolicy, Role};
 
 const REQUIRED: &str =
     "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
@@ -23,8 +23,10 @@ pub(super) const LISTS: [(&str, Role); 3] = [
 /// How strictly a Pod spec is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// A kind of the catalogue: an image that is none is worth a note.
+    /// A built-in kind: an image that is none is worth a note.
     Known,
+    /// A kind of the catalogue: its controller may fill in what is missing.
+    Listed,
     /// Something that looks like a Pod spec: only what is clearly an image counts.
     Guessed,
 }
@@ -65,6 +67,9 @@ impl<'d> Pod<'_, '_, 'd> {
                 continue;
             }
             let Some(image) = item.get("image") else { continue };
+            if is_injected(item) {
+                continue;
+            }
             let restarts = item.get_str("restartPolicy") == Some("Always");
             let role = if role == Role::Init && restarts { Role::Sidecar } else { role };
             let path = [Step::Key(field), Step::Index(index), Step::Key("image")];
@@ -92,27 +97,19 @@ impl<'d> Pod<'_, '_, 'd> {
         };
         let text = if node.is_null() { "" } else { text };
         match placeholder::classify(text) {
-            Text::Build => return,
+            Text::Build | Text::Encrypted => return,
             Text::Placeholder => return self.placeholder(path, node, text),
             Text::Reference => {}
         }
-        if self.trust == Trust::Guessed && (text.is_empty() || placeholder::is_pattern(text)) {
+        if self.trust != Trust::Known && (text.is_empty() || placeholder::is_pattern(text)) {
             return;
         }
         if text.is_empty() && self.workload.ownership == Ownership::Workload {
             let what = self.walker.path(path);
             return self.note("empty-image", format!("{what} is empty"), node);
         }
-        let site = Site { place: Some(self.walker.place(node)), path: self.walker.path(path) };
-        self.walker.found.uses.push(ImageUse {
-            text: text.to_owned(),
-            reference: Reference::parse(text),
-            site,
-            role,
-            pull_policy: policy,
-            workload: Arc::clone(&self.workload),
-            guess: false,
-        });
+        let workload = Arc::clone(&self.workload);
+        self.walker.add(text, node, path, About { role, policy, workload, guess: false });
     }
 
     fn not_a_string(&mut self, path: &[Step<'d>], node: Node<'d>) {
@@ -140,11 +137,18 @@ impl<'d> Pod<'_, '_, 'd> {
     }
 }
 
-fn policy(node: Node<'_>, field: &str) -> Option<PullPolicy> {
+/// Istio writes the image of a container of that name when it injects its proxy.
+fn is_injected(item: Node<'_>) -> bool {
+    item.get_str("name") == Some("istio-proxy") && item.get_str("image") == Some("auto")
+}
+
+/// The pull policy in a field.
+pub(super) fn policy(node: Node<'_>, field: &str) -> Option<PullPolicy> {
     PullPolicy::parse(node.get_str(field)?)
 }
 
-fn workload(object: &Object, spec: Node<'_>) -> Workload {
+/// What a map says about the Pods it makes, where it has the fields of a Pod spec.
+pub(super) fn workload(object: &Object, spec: Node<'_>) -> Workload {
     let account = |field| spec.get_str(field).filter(|name| !name.is_empty()).map(str::to_owned);
     Workload {
         object: object.name.clone(),

@@ -4,6 +4,8 @@
 //! files followed and to folders not. Nothing that could block or never end (FIFOs, devices,
 //! sockets) is opened when found; sizes are bounded before and while reading.
 
+mod charts;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
@@ -13,10 +15,11 @@ use std::sync::Arc;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, Walk, WalkBuilder};
 
-use super::extract::{extract_source, looks_like_manifest};
+use super::extract::{Extractor, looks_like_manifest};
 use super::yaml::FILE_LIMIT;
 use super::{Broken, Extraction, Note};
 use crate::image::usage::{Place, Source};
+use charts::Charts;
 
 /// What a text from standard input is called.
 pub const STDIN: &str = "<stdin>";
@@ -32,6 +35,8 @@ pub struct SourceOptions {
     pub include: Vec<String>,
     /// Read what `.gitignore` names, too.
     pub no_ignore: bool,
+    /// How the texts are read.
+    pub extractor: Extractor,
 }
 
 /// Why an input that was asked for can not be used.
@@ -79,9 +84,12 @@ pub fn read(inputs: &[String], options: &SourceOptions) -> Result<Sources, Error
 /// Reads inputs and extracts what they hold.
 pub fn extract(inputs: &[String], options: &SourceOptions) -> Result<Extraction, Error> {
     let mut all = Extraction::default();
+    let mut charts = Charts::default();
     for found in read(inputs, options)? {
         match found? {
-            Found::Text(source) => all.append(extract_source(&source)),
+            Found::Text(source) => {
+                all.append(options.extractor.extract(&source, charts.of(&source.name)));
+            }
             Found::Broken(broken) => all.broken.push(broken),
             Found::Note(note) => all.notes.push(note),
         }

@@ -1,29 +1,28 @@
 //! Parsed documents to image uses, pull secrets, ServiceAccounts and Namespaces.
 //!
-//! Kinds of the catalogue are read by their Pod spec. In every other object each map with a list of
-//! containers (`name` and `image`) is read as a Pod spec, except inside CustomResourceDefinitions,
-//! whose schemas only look like one. Lists of objects are walked item by item.
+//! Built-in kinds are read by their Pod spec and nothing else. Kinds of the catalogue are read by
+//! its fields, and then, as every other object, generically: each map with a list of containers
+//! (`name` and `image`) is read as a Pod spec, each object inside the object as an object of its own.
+//! What stands at one path counts once. Schemas, reports and policies hold no images.
 
+mod guess;
+
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::kinds::{self, Field};
+use super::embedded::Inside;
 use super::pod_spec::{self, Trust};
 use super::yaml::{Document, Node};
-use super::{Extraction, FoundNamespace, FoundSecret, FoundServiceAccount, Note};
+use super::{Chart, Extraction, Extractor, FoundNamespace, FoundSecret, FoundServiceAccount, Note};
+use super::{deep, delivery, fields, kinds, values};
 use crate::credential::PullSecret;
 use crate::credential::pull_secret::TYPE_OPAQUE;
-use crate::image::usage::{ObjectName, Ownership, Place, Source};
-
-/// Adds what one document holds; true when it holds a Kubernetes object.
-pub fn document(source: &Arc<Source>, document: &Document<'_>, found: &mut Extraction) -> bool {
-    let mut walker = Walker { source, found, path: Vec::new(), objects: 0 };
-    walker.object(document.root(), None);
-    walker.objects > 0
-}
+use crate::image::usage::{ImageUse, ObjectName, Ownership, Place, Site, Source, Workload};
+use crate::image::{PullPolicy, Reference, Role};
 
 /// An object around images.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Object {
     pub name: ObjectName,
     pub ownership: Ownership,
@@ -36,16 +35,55 @@ pub(super) enum Step<'d> {
     Index(usize),
 }
 
+/// What is said of an image besides its text and place.
+#[derive(Clone)]
+pub(super) struct About {
+    pub role: Role,
+    pub policy: Option<PullPolicy>,
+    pub workload: Arc<Workload>,
+    pub guess: bool,
+}
+
 pub(super) struct Walker<'x, 'd> {
     pub source: &'x Arc<Source>,
     pub found: &'x mut Extraction,
-    path: Vec<Step<'d>>,
+    pub extractor: &'x Extractor,
+    /// The scalar whose text is walked, when it is not the source itself.
+    pub inside: Option<&'x Inside<'x>>,
+    pub path: Vec<Step<'d>>,
+    /// Paths with an image already, where more than one look is taken at them.
+    claimed: HashSet<String>,
     objects: usize,
 }
 
-impl<'d> Walker<'_, 'd> {
+impl<'x, 'd> Walker<'x, 'd> {
+    pub fn new(
+        source: &'x Arc<Source>,
+        found: &'x mut Extraction,
+        extractor: &'x Extractor,
+        inside: Option<&'x Inside<'x>>,
+    ) -> Self {
+        let (path, claimed) = (Vec::new(), HashSet::new());
+        Self { source, found, extractor, inside, path, claimed, objects: 0 }
+    }
+
+    /// Walks one document; true when it holds an object or an image.
+    pub fn document(mut self, document: &'d Document<'d>, chart: Option<&Chart>) -> bool {
+        let (root, before) = (document.root(), self.found.uses.len());
+        if root.is_sequence() {
+            delivery::list(&mut self, root);
+        } else if delivery::is_kustomization(root, &self.source.name) && self.inside.is_none() {
+            delivery::kustomization(&mut self, root);
+        } else if root.get("apiVersion").is_some() && root.get("kind").is_some() {
+            self.object(root, None);
+        } else if values::is_values_file(&self.source.name) && self.inside.is_none() {
+            values::file(&mut self, root, chart);
+        }
+        self.objects > 0 || self.found.uses.len() > before
+    }
+
     /// Walks a node that may be an object; `implied` names it when it stands in a typed list.
-    fn object(&mut self, node: Node<'d>, implied: Option<(&str, &str)>) {
+    pub fn object(&mut self, node: Node<'d>, implied: Option<(&str, &str)>) {
         let api_version = node.get_str("apiVersion").or(implied.map(|(version, _)| version));
         let kind = node.get_str("kind").or(implied.map(|(_, kind)| kind));
         let (Some(api_version), Some(kind)) = (api_version, kind) else { return };
@@ -57,16 +95,21 @@ impl<'d> Walker<'_, 'd> {
             && let Some(items) = node.get("items").filter(|items| items.is_sequence())
         {
             let implied = (!item_kind.is_empty()).then_some((api_version, item_kind));
-            return self.list(items, implied);
+            return self.items(items, implied);
         }
         let object = Object {
             name: object_name(node, api_version, kind),
             ownership: ownership(node, api_version, kind),
         };
+        if node.get("sops").is_some_and(|sops| sops.get("mac").is_some()) {
+            let text = "encrypted with SOPS: what it hides is not read".to_owned();
+            self.note("sops-encrypted", text, node.line(), Some(&object.name));
+        }
         self.known_or_guessed(node, &object);
+        self.asked_for(node, &object);
     }
 
-    fn list(&mut self, items: Node<'d>, implied: Option<(&str, &str)>) {
+    fn items(&mut self, items: Node<'d>, implied: Option<(&str, &str)>) {
         for (index, item) in items.items().enumerate() {
             self.path.extend([Step::Key("items"), Step::Index(index)]);
             self.object(item, implied);
@@ -75,55 +118,64 @@ impl<'d> Walker<'_, 'd> {
     }
 
     fn known_or_guessed(&mut self, node: Node<'d>, object: &Object) {
-        let mut rows = kinds::find(&object.name.api_version, &object.name.kind).peekable();
-        if rows.peek().is_some() {
-            for row in rows {
-                let Field::PodSpec(path) = row.field;
-                self.pod_spec(node, path, object);
+        let (api_version, kind) = (object.name.api_version.as_str(), object.name.kind.as_str());
+        if let Some(row) = kinds::built_in(api_version, kind) {
+            for field in row.fields {
+                self.each(node, field.path(), &mut |walker, spec| {
+                    pod_spec::walk(walker, object, spec, Trust::Known);
+                });
             }
             return;
         }
-        match (kinds::group(&object.name.api_version), object.name.kind.as_str()) {
+        match (kinds::group(api_version), kind) {
             ("", "Secret") => self.secret(node, object),
             ("", "ServiceAccount") => self.service_account(node, object),
             ("", "Namespace") => self.namespace(node, object),
-            ("", "ConfigMap") | ("apiextensions.k8s.io", "CustomResourceDefinition") => {}
-            _ => self.guess(node, object),
-        }
-    }
-
-    fn pod_spec(&mut self, node: Node<'d>, path: &'static str, object: &Object) {
-        let Some(spec) = node.at_path(path) else { return };
-        let depth = self.path.len();
-        self.path.extend(path.split('.').map(Step::Key));
-        pod_spec::walk(self, object, spec, Trust::Known);
-        self.path.truncate(depth);
-    }
-
-    /// Looks for maps that hold containers, at any depth.
-    fn guess(&mut self, node: Node<'d>, object: &Object) {
-        for (index, item) in node.items().enumerate() {
-            self.guess_at(Step::Index(index), item, object);
-        }
-        let mut holds_containers = false;
-        for (key, value) in node.entries() {
-            let Some(key) = key.text() else { continue };
-            if pod_spec::LISTS.iter().any(|(list, _)| *list == key) {
-                holds_containers |= value.items().any(pod_spec::is_container);
+            _ if kinds::holds_no_images(api_version, kind) => {}
+            _ => {
+                if let Some(row) = kinds::custom(api_version, kind) {
+                    fields::walk(self, node, row.fields, object);
+                }
+                self.guess(node, object);
             }
-            self.guess_at(Step::Key(key), value, object);
-        }
-        if holds_containers {
-            pod_spec::walk(self, object, node, Trust::Guessed);
         }
     }
 
-    fn guess_at(&mut self, step: Step<'d>, node: Node<'d>, object: &Object) {
-        if node.text().is_none() {
-            self.path.push(step);
-            self.guess(node, object);
-            self.path.pop();
+    /// What the user's rules and `--deep` find in an object.
+    fn asked_for(&mut self, node: Node<'d>, object: &Object) {
+        let extractor = self.extractor;
+        for rule in extractor.rules_for(&object.name) {
+            rule.walk(self, node, object);
         }
+        let group = kinds::group(&object.name.api_version);
+        if extractor.is_deep() && deep::reads(group, &object.name.kind) {
+            deep::walk(self, node, object);
+        }
+    }
+
+    /// Adds an image at the current path and `more`, unless the path has one already.
+    pub fn add(&mut self, text: &str, node: Node<'_>, more: &[Step<'d>], about: About) {
+        let path = self.path(more);
+        let place = self.place(node);
+        self.add_at(text, Site { place: Some(place), path }, about);
+    }
+
+    /// As [`add`](Self::add), the place known.
+    pub fn add_at(&mut self, text: &str, site: Site, about: About) {
+        if !self.claimed.insert(site.path.clone()) {
+            return;
+        }
+        let About { role, policy: pull_policy, workload, guess } = about;
+        let guess = guess || self.inside.is_some_and(|inside| inside.guess);
+        self.found.uses.push(ImageUse {
+            text: text.to_owned(),
+            reference: Reference::parse(text),
+            site,
+            role,
+            pull_policy,
+            workload,
+            guess,
+        });
     }
 
     fn secret(&mut self, node: Node<'d>, object: &Object) {
@@ -156,6 +208,9 @@ impl<'d> Walker<'_, 'd> {
     }
 
     pub fn place(&self, node: Node<'_>) -> Place {
+        if let Some(inside) = self.inside {
+            return inside.place(self.source, node.span());
+        }
         Place {
             source: Arc::clone(self.source),
             span: node.span(),
@@ -171,19 +226,24 @@ impl<'d> Walker<'_, 'd> {
         line: usize,
         object: Option<&ObjectName>,
     ) {
+        let line = self.inside.map_or(line, |inside| inside.line());
         let place = Some((self.source.name.clone(), line));
         self.found.notes.push(Note { id, text, place, object: object.cloned() });
     }
 
     /// The current path and `more`, written like `spec.containers[0].image`.
     pub fn path(&self, more: &[Step<'d>]) -> String {
-        written(self.path.iter().chain(more))
+        let start = self.inside.map(|inside| inside.path.clone()).unwrap_or_default();
+        written(start, self.path.iter().chain(more))
     }
 }
 
-/// A path as people write it, like `spec.containers[0].image`.
-pub(super) fn written<'s, 'd: 's>(path: impl Iterator<Item = &'s Step<'d>>) -> String {
-    let mut out = String::new();
+/// A path as people write it, like `spec.containers[0].image`, after what it starts with.
+pub(super) fn written<'s, 'd: 's>(
+    start: String,
+    path: impl Iterator<Item = &'s Step<'d>>,
+) -> String {
+    let mut out = start;
     for step in path {
         match step {
             // Writing to a string can not fail.

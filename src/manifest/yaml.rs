@@ -6,6 +6,7 @@
 //! read as flow YAML, a stream of JSON values (as `kubectl` and `jq` write it) as many documents.
 
 mod build;
+pub(super) mod repair;
 mod scalar;
 mod tree;
 
@@ -50,6 +51,8 @@ pub struct ParseError {
     pub reason: String,
     /// First byte of the broken document.
     pub document: usize,
+    /// Whether a quoted scalar is indented too little, which kubectl accepts.
+    pub(super) is_quoted_indent: bool,
 }
 
 /// Reads every document of a text.
@@ -134,7 +137,7 @@ impl<'a> Reader<'a> {
     fn refuse_all(&mut self, reason: String) -> ParseError {
         self.parser = None;
         self.ends.clear();
-        ParseError { span: 0..0, line: 1, column: 1, reason, document: 0 }
+        ParseError { span: 0..0, line: 1, column: 1, reason, document: 0, is_quoted_indent: false }
     }
 
     /// Reads events up to the end of one document.
@@ -194,6 +197,7 @@ impl<'a> Reader<'a> {
             column: at.columns + 1,
             reason,
             document: open.map_or(at.byte, |tree| tree.start),
+            is_quoted_indent: *error.kind() == ErrorKind::InvalidQuotedScalarIndent,
         };
         self.recover();
         Some(refused)
@@ -208,6 +212,7 @@ impl<'a> Reader<'a> {
             column: at.columns + 1,
             reason,
             document,
+            is_quoted_indent: false,
         }
     }
 
@@ -248,6 +253,7 @@ impl<'a> Iterator for Reader<'a> {
 
 fn options() -> Options {
     granit_parser::options! {
+        emit_anchor_events: true,
         emit_comments: false,
         flow_nesting_limit: DEPTH_LIMIT,
         block_nesting_limit: DEPTH_LIMIT,

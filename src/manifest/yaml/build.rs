@@ -31,6 +31,8 @@ pub(super) struct Builder<'a> {
     /// Nodes that aliases and merge keys stand for.
     expanded: usize,
     duplicates: Vec<DuplicateKey>,
+    names: HashSet<Cow<'a, str>>,
+    redefined: Vec<DuplicateKey>,
 }
 
 /// An open list or map.
@@ -68,6 +70,8 @@ impl<'a> Builder<'a> {
             anchors: HashMap::new(),
             expanded: 0,
             duplicates: Vec::new(),
+            names: HashSet::new(),
+            redefined: Vec::new(),
         }
     }
 
@@ -80,6 +84,7 @@ impl<'a> Builder<'a> {
             root,
             line: self.line,
             duplicates: self.duplicates,
+            redefined: self.redefined,
         })
     }
 
@@ -95,6 +100,10 @@ impl<'a> Builder<'a> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.pop(span),
             Event::Alias(id) => self.alias(id),
+            Event::Anchor(_, name) => {
+                self.name(name, self.base.line(&span.start));
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -171,6 +180,16 @@ impl<'a> Builder<'a> {
         }
         self.add(frame.node, frame.height + 1);
         Ok(())
+    }
+
+    fn name(&mut self, name: Cow<'a, str>, line: usize) {
+        if self.names.contains(&name) {
+            if self.redefined.len() < NOTED {
+                self.redefined.push(DuplicateKey { key: name.into_owned(), line });
+            }
+        } else {
+            self.names.insert(name);
+        }
     }
 
     fn alias(&mut self, id: usize) -> Result<(), String> {

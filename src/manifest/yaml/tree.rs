@@ -21,9 +21,11 @@ pub struct Document<'a> {
     pub line: usize,
     /// Keys written more than once in one map; at most [`NOTED`](super::build::NOTED).
     pub duplicates: Vec<DuplicateKey>,
+    /// Anchors with a name that an earlier anchor has; at most as many.
+    pub redefined: Vec<DuplicateKey>,
 }
 
-/// A key that a map holds more than once; the last one counts.
+/// A key that a map holds, or an anchor that a document has, more than once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DuplicateKey {
     pub key: String,

@@ -5,9 +5,11 @@
 mod cli;
 mod conformance;
 mod credential;
+mod diagnosis;
 mod families;
 mod image;
 mod manifest;
+mod messages;
 mod own_logins;
 mod project;
 mod pull_flow;

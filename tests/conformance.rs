@@ -8,7 +8,7 @@ mod pullpolicy;
 mod reference;
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -42,11 +42,20 @@ fn run(name: &str, check: Check) -> Vec<String> {
     check(&table)
 }
 
+/// A table of the folder that is named, or of the project.
 pub fn read(name: &str) -> Result<Value, String> {
-    let folder = std::env::var_os("PULLPROOF_TABLES").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tables")),
-        PathBuf::from,
-    );
+    let named = std::env::var_os("PULLPROOF_TABLES").map(PathBuf::from);
+    read_in(&named.unwrap_or_else(|| OWN.into()), name)
+}
+
+/// A table of the project itself, whatever folder is named: for tests written case by case.
+pub fn read_own(name: &str) -> Result<Value, String> {
+    read_in(Path::new(OWN), name)
+}
+
+const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tables");
+
+fn read_in(folder: &Path, name: &str) -> Result<Value, String> {
     let path = folder.join(format!("{name}.json"));
     let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use pullproof::diagnosis::kubelet::{Text, read};
 use serde::Deserialize;
@@ -40,11 +40,12 @@ impl Case {
 #[test]
 #[expect(clippy::print_stdout, reason = "the number of cases is shown")]
 fn real_messages_are_read_as_people_read_them() {
-    let Some(folder) = std::env::var_os("PULLPROOF_TABLES") else {
+    let folder = std::env::var_os("PULLPROOF_TABLES").map(PathBuf::from);
+    let file = folder.map(|folder| folder.join("messages.jsonl")).filter(|file| file.exists());
+    let Some(file) = file else {
         println!("messages: not there");
         return;
     };
-    let file = Path::new(&folder).join("messages.jsonl");
     let text = std::fs::read_to_string(&file)
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let lines = text.lines().filter(|line| !line.trim().is_empty());

@@ -193,6 +193,14 @@ fn read_refusal(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Read
         return Reading::Cause(Cause::BlockedByRegistry);
     }
     match (refusal.by, refusal.status) {
+        (By::TokenService, status) if is_no_token_service(refusal, words) => {
+            Reading::Unknown(Trouble {
+                reason: Reason::Seen(Cause::BadAnswer),
+                host: refusal.host.clone(),
+                status: Some(status),
+                text: format!("the token service: {status}, which is no answer of one"),
+            })
+        }
         (By::TokenService, _) => Reading::Cause(token_refused(refusal, words)),
         (By::Registry, 404 | 410) => Reading::Cause(not_found(attempt, refusal, words)),
         (By::Registry, 401 | 403) => Reading::Cause(denied(refusal, words)),
@@ -236,6 +244,14 @@ fn not_found(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Cause {
         Repository::Unknown if families::says_not_found_only_of_tags(words.registry()) => missing,
         Repository::Unknown => Cause::AbsentOrPrivate,
     }
+}
+
+/// Nobody is refused a token by 404 or 405: whatever answers so is in the wrong place. Services that
+/// hide what is private have their own ways.
+fn is_no_token_service(refusal: &Refusal, words: &Words<'_>) -> bool {
+    refusal.auth == Auth::AnonymousTokenRefused
+        && !matches!(refusal.status, 400 | 401 | 403)
+        && !families::token_service_hides(words.registry())
 }
 
 /// The token service refused to issue a token.

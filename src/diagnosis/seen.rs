@@ -22,9 +22,10 @@ pub(super) fn evidence(answer: &Answer) -> Vec<Seen> {
 }
 
 fn of_attempt(attempt: &Attempt) -> Seen {
-    let credential =
-        attempt.login.as_ref().map(|login| (clean(&login.user, 80), login.source.to_string()));
+    let sent = attempt.login.as_ref().filter(|_| !was_not_asked_for(attempt));
+    let credential = sent.map(|login| (clean(&login.user, 80), login.source.to_string()));
     let who = match &attempt.login {
+        Some(_) if sent.is_none() => "without login (none was asked for)".to_owned(),
         None => "without login".to_owned(),
         Some(login) if login.sends_nothing => {
             format!("with the empty login of {}, which sends nothing", login.source)
@@ -35,6 +36,11 @@ fn of_attempt(attempt: &Attempt) -> Seen {
     seen.text = format!("{} {who}: {}", clean(&seen.host, 255), seen.text);
     seen.credential = credential;
     seen
+}
+
+/// Whether the registry refused without ever asking for the login, so that it was never sent.
+fn was_not_asked_for(attempt: &Attempt) -> bool {
+    matches!(&attempt.reply, Reply::Refused(refusal) if refusal.auth == Auth::NotDemanded)
 }
 
 /// What was answered, whoever asked.

@@ -59,11 +59,17 @@ impl Road<'_> {
         bench: &Bench<'_>,
     ) -> Answered {
         let mut verdict: Option<Verdict> = None;
+        let mut guessed = false;
         let (seen, mut unwise) = (diagnosis.findings.len(), Vec::<Listed>::new());
         for found in &uses {
             let subject = subject(found, &bench.labels);
             hygiene::add(self.policies, &subject, &mut diagnosis);
-            let judged = judge_rest(self.policies, &subject, &diagnosis, &waived);
+            let mut judged = judge_rest(self.policies, &subject, &diagnosis, &waived);
+            if found.guess && judged.action > Action::Warn {
+                // A text that merely looks like an image must not stop anybody.
+                judged.action = Action::Warn;
+                guessed = true;
+            }
             if verdict.as_ref().is_none_or(|strictest| judged.action > strictest.action) {
                 verdict = Some(judged);
             }
@@ -75,6 +81,9 @@ impl Road<'_> {
             }
         }
         diagnosis.findings.extend(unwise);
+        if guessed && verdict.as_ref().is_some_and(|strictest| strictest.action == Action::Warn) {
+            diagnosis.remarks.push("only a warning, since this is a guess at an image".to_owned());
+        }
         let verdict = verdict.unwrap_or(Verdict {
             action: Action::Allow,
             policy: None,

@@ -75,12 +75,24 @@ pub(super) struct Answer<'a> {
     findings: Vec<Finding<'a>>,
     evidence: Vec<Evidence<'a>>,
     advice: &'a [String],
+    /// What else is worth knowing, such as why this is only a warning.
+    remarks: &'a [String],
 }
 
 impl<'a> Answer<'a> {
     pub(super) fn of(result: &'a Result) -> Self {
-        let Diagnosis { outcome, digest, offered, pulls, runs, findings, evidence, advice, .. } =
-            &result.diagnosis;
+        let Diagnosis {
+            outcome,
+            digest,
+            offered,
+            pulls,
+            runs,
+            findings,
+            evidence,
+            advice,
+            remarks,
+            ..
+        } = &result.diagnosis;
         let (outcome, cause, certainty) = split(outcome);
         Self {
             image: some(&result.image),
@@ -99,6 +111,7 @@ impl<'a> Answer<'a> {
             findings: findings.iter().map(|it| Finding::of(it, result)).collect(),
             evidence: evidence.iter().map(Evidence::of).collect(),
             advice,
+            remarks,
         }
     }
 }
@@ -310,7 +323,7 @@ mod tests {
         assert_eq!(keys(&document["notes"][0]).join(" "), "file id line text");
         for result in document["results"].as_array().unwrap() {
             let listed = "advice cause certainty digest evidence findings image outcome platforms \
-                          policy pulls rule runs uses verdict wanted";
+                          policy pulls remarks rule runs uses verdict wanted";
             assert_eq!(keys(result).join(" "), listed);
             for place in result["uses"].as_array().unwrap() {
                 let listed = "column file guess line object path role workload";

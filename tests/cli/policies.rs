@@ -60,6 +60,40 @@ fn a_policy_decides_and_is_named() {
 }
 
 #[test]
+fn a_guess_is_never_an_error_alone() {
+    let registry = registry();
+    let guess = |name: &str| format!("    env: [{{name: IMAGE, value: \"{name}\"}}]\n");
+    let image = |name: &str| format!("{}/{name}", registry.host());
+    let run = |manifests: &str, spec: &str| {
+        let sandbox = Sandbox::with("pods.yaml", manifests);
+        let file = sandbox.write_home("policy.yaml", policy(spec));
+        let more = match spec {
+            "" => vec!["--deep"],
+            _ => vec!["--deep", "--policy", file.to_str().unwrap()],
+        };
+        sandbox.validate(&more)
+    };
+    let alone = pod("p", &image("app:1")) + &guess(&image("app:nope"));
+    for spec in ["", "{action: Deny}", "{causes: [{id: tag-not-found, action: Deny}]}"] {
+        let report = run(&alone, spec);
+        assert_eq!(report.of("app:nope")["verdict"], "warn", "{spec}");
+        assert_eq!(report.code, 0, "{spec}");
+        report.says("app:nope", "this is a guess");
+    }
+    let unsure = pod("p", &image("app:1")) + &guess(&image("down:1"));
+    let report = run(&unsure, "{inconclusive: Deny}");
+    assert_eq!((report.of("down:1")["verdict"].as_str(), report.code), (Some("warn"), 0));
+    let latest = pod("p", &image("app:1")) + &guess(&image("app:latest"));
+    let report = run(&latest, "{causes: [{id: latest-tag, action: Deny}]}");
+    assert_eq!((report.of("app:latest")["verdict"].as_str(), report.code), (Some("warn"), 0));
+    let audited = run(&alone, "{action: Audit}");
+    assert_eq!(audited.of("app:nope")["verdict"], "audit");
+    // Where the same image stands in a container, it counts.
+    let both = alone + &pod("q", &image("app:nope"));
+    assert_eq!(run(&both, "").code, 1);
+}
+
+#[test]
 fn without_a_policy_that_matches_the_default_decides() {
     let registry = registry();
     for spec in [

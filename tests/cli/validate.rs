@@ -45,7 +45,7 @@ fn the_report_has_the_fields_of_its_schema_and_no_others() {
     assert!(summary["seconds"].is_f64());
 
     let good = report.of(":multi");
-    let fields = "advice cause certainty digest evidence findings image outcome platforms policy pulls rule runs uses verdict wanted";
+    let fields = "advice cause certainty digest evidence findings image outcome platforms policy pulls remarks rule runs uses verdict wanted";
     assert_eq!(keys(good), fields);
     let place = json!({
         "file": "pods.yaml", "line": 9, "column": 12, "path": "spec.containers[0].image",

@@ -69,6 +69,38 @@ async fn f19_a_token_answer_without_a_token_is_a_bad_answer() {
 }
 
 #[tokio::test]
+async fn a_token_service_that_is_none_is_a_bad_answer_and_no_refusal() {
+    for status in [404, 405, 410, 418] {
+        let registry = private(Config::bearer()).await;
+        registry.fault(Fault::on("*", "/token").answer(status));
+        let anonymous = image(format!("{}/app:1", registry.host()));
+        let asked = anonymous.of(&plain_client(registry.host())).await;
+        let told = (asked.id(), asked.is_inconclusive());
+        assert_eq!(told, ("bad-answer", true), "{status} {asked:?}");
+        assert!(asked.diagnosis.summary.contains("token service"), "{asked:?}");
+    }
+    for status in [400, 401, 403] {
+        let registry = private(Config::bearer()).await;
+        registry.fault(Fault::on("*", "/token").answer(status));
+        let anonymous = image(format!("{}/app:1", registry.host()));
+        let asked = anonymous.of(&plain_client(registry.host())).await;
+        assert!(!asked.is_inconclusive(), "{status} {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_nobody_asked_for_is_not_said_to_be_sent() {
+    let registry = FakeRegistry::start(Config::open()).await;
+    registry.push_image("app", "1", "linux/amd64");
+    let absent = image(format!("{}/app:2", registry.host())).login("ci", CANARY);
+    let asked = absent.of(&plain_client(registry.host())).await;
+    let seen = &asked.diagnosis.evidence[0];
+    assert!(seen.text.contains("without login (none was asked for)"), "{asked:?}");
+    assert!(seen.credential.is_none() && !seen.text.contains("with the login"), "{asked:?}");
+    assert!(registry.requests().iter().all(|it| it.authorization.is_none()));
+}
+
+#[tokio::test]
 async fn f20_tokens_that_never_work_end_as_a_refusal_after_two() {
     let registry = private(Config::bearer().tokens_never_work()).await;
     let client = plain_client(registry.host());

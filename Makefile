@@ -4,11 +4,12 @@
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 DISTRIBUTION_VERSION := v3.1.2
+FUZZ_SECONDS ?= 300
 
 # Two targets at a time would only wait for each other's build lock.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-registry bench lint fmt doc deny advisories install
+.PHONY: help demo test test-registry bench fuzz lint fmt doc deny advisories install
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +31,14 @@ test-registry: ## the tests that ask a real registry (docker-registry or registr
 
 bench: ## measure; numbers go to standard output
 	$(CARGO) bench
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (300); needs a nightly toolchain, installs cargo-fuzz
+	@$(CARGO) +nightly --version >/dev/null 2>&1 || { printf '%s\n' \
+	  'fuzz: needs a nightly toolchain; get it by' '  rustup toolchain install nightly' >&2; exit 1; }
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
+	@set -e; for target in $$($(CARGO) +nightly fuzz list); do \
+	  printf '%s\n' "fuzz: $$target, $(FUZZ_SECONDS) s"; \
+	  $(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); done
 
 lint: ## formatting, clippy, documentation, licences and banned crates
 	$(CARGO) fmt --check

@@ -6,6 +6,7 @@ mod cli;
 mod conformance;
 mod credential;
 mod diagnosis;
+mod docs;
 mod families;
 mod image;
 mod manifest;

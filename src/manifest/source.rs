@@ -9,13 +9,16 @@ mod charts;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
+use std::num::NonZero;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, Walk, WalkBuilder};
 
-use super::extract::{Extractor, looks_like_manifest};
+use super::extract::{Chart, Extractor, looks_like_manifest};
 use super::yaml::FILE_LIMIT;
 use super::{Broken, Extraction, Note};
 use crate::image::usage::{Place, Source};
@@ -25,6 +28,9 @@ use charts::Charts;
 pub const STDIN: &str = "<stdin>";
 /// How much of a file that is too large is looked at.
 const HEAD: usize = 64 << 10;
+/// Most texts that are extracted at a time, and that wait for it.
+const WORKERS: usize = 8;
+const QUEUE: usize = 16;
 
 /// Which files of a folder are read.
 #[derive(Debug, Clone, Default)]
@@ -81,21 +87,62 @@ pub fn read(inputs: &[String], options: &SourceOptions) -> Result<Sources, Error
     })
 }
 
-/// Reads inputs and extracts what they hold.
+/// Reads inputs and extracts what they hold, as much of it at a time as there are cores.
 pub fn extract(inputs: &[String], options: &SourceOptions) -> Result<Extraction, Error> {
-    let mut all = Extraction::default();
     let mut charts = Charts::default();
-    for found in read(inputs, options)? {
-        match found? {
-            Found::Text(source) => {
-                all.append(options.extractor.extract(&source, charts.of(&source.name)));
+    let (sender, queue) = mpsc::sync_channel::<Text>(QUEUE);
+    let queue = Mutex::new(queue);
+    let sources = read(inputs, options)?;
+    let mut parts = thread::scope(|scope| {
+        let work = || extract_texts(&queue, &options.extractor);
+        let workers: Vec<_> = (0..workers()).map(|_| scope.spawn(work)).collect();
+        let mut parts = Vec::new();
+        // Owned here, so that an error ends the workers as well.
+        let sender = sender;
+        for (nth, found) in sources.enumerate() {
+            match found? {
+                Found::Text(source) => {
+                    let chart = charts.of(&source.name).cloned();
+                    // Refused only when all workers have panicked, which joining them tells.
+                    let _ = sender.send(Text { nth, source, chart });
+                }
+                Found::Broken(broken) => {
+                    parts.push((nth, Extraction { broken: vec![broken], ..Extraction::default() }));
+                }
+                Found::Note(note) => {
+                    parts.push((nth, Extraction { notes: vec![note], ..Extraction::default() }));
+                }
             }
-            Found::Broken(broken) => all.broken.push(broken),
-            Found::Note(note) => all.notes.push(note),
         }
-    }
+        drop(sender);
+        for worker in workers {
+            parts.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        Ok(parts)
+    })?;
+    parts.sort_by_key(|(nth, _)| *nth);
+    let mut all = Extraction::default();
+    parts.into_iter().for_each(|(_, part)| all.append(part));
     all.drop_other_secrets();
     Ok(all)
+}
+
+/// A text in the queue, and its turn.
+struct Text {
+    nth: usize,
+    source: Arc<Source>,
+    chart: Option<Chart>,
+}
+
+/// Extracts until no more texts come.
+fn extract_texts(queue: &Mutex<Receiver<Text>>, extractor: &Extractor) -> Vec<(usize, Extraction)> {
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+    let texts = std::iter::from_fn(next);
+    texts.map(|text| (text.nth, extractor.extract(&text.source, text.chart.as_ref()))).collect()
+}
+
+fn workers() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).min(WORKERS)
 }
 
 /// The texts of all inputs, read when asked for.

@@ -193,7 +193,7 @@ mod tests {
                 &body[..body.len().min(60)]
             );
         }
-        assert!(started.elapsed().as_millis() < 2000);
+        assert!(started.elapsed().as_secs() < 20);
     }
 
     #[test]

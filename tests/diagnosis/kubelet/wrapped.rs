@@ -98,7 +98,7 @@ fn a_megabyte_is_read_at_once() {
         let took = took.min().unwrap();
 
         assert!(
-            took < Duration::from_millis(100),
+            took < Duration::from_secs(1),
             "{took:?}: {:?}",
             &text.chars().take(30).collect::<String>()
         );

@@ -173,7 +173,7 @@ fn b32_ten_thousand_hosts_in_one_secret_are_fast() {
         let keyring = Keyring::new([&secret], None).unwrap();
         assert_eq!(keyring.lookup("r.io/app").candidates.len(), 1);
     });
-    let bound = if cfg!(debug_assertions) { 1_500 } else { 50 };
+    let bound = if cfg!(debug_assertions) { 5_000 } else { 50 };
     assert!(taken < Duration::from_millis(bound), "{taken:?}");
     assert_eq!(secret.registries().len(), 10_000);
 }

@@ -1,4 +1,4 @@
-//! `make demo`: the main job on embedded parts. Two registries on loopback are filled with images,
+//! `make demo`: the main job on embedded parts. Three registries on loopback are filled with images,
 //! `pullproof validate examples/shop` asks them, and its exit code is shown. Needs no network.
 
 #![expect(clippy::print_stdout, reason = "a demo shows something")]
@@ -21,12 +21,13 @@ use support::{Config, FakeRegistry, Fault, PlatformSpec};
 /// The ports that the manifests in `examples/shop` name; nothing listens on the one between.
 const TOKEN_PORT: u16 = 15_000;
 const BASIC_PORT: u16 = 15_002;
+const LIMITED_PORT: u16 = 15_003;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // Without a provider the HTTP client panics when it is first built; a second install is no harm.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    for port in [TOKEN_PORT, BASIC_PORT] {
+    for port in [TOKEN_PORT, BASIC_PORT, LIMITED_PORT] {
         std::net::TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
             format!("the demo's registry needs port {port} on loopback, which is taken: {error}")
         })?;
@@ -34,13 +35,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tokens = with_tokens().await;
     let basic = FakeRegistry::start(Config::basic().port(BASIC_PORT).user("auditor", "demo")).await;
     basic.push_image("audit/agent", "1.0", "linux/amd64");
+    // On a host of its own, since one that says so is left alone for whatever else it holds.
+    let limited = FakeRegistry::start(Config::bearer().port(LIMITED_PORT)).await;
+    limited.push_image("limited/notify", "1", "linux/amd64");
+    limited.fault(Fault::on("*", "/v2/limited/").answer(429).retry_after("2460"));
 
     let arguments = ["validate", "examples/shop"];
     println!("$ pullproof {}\n", arguments.join(" "));
     let line = std::iter::once("pullproof").chain(arguments).map(Into::into).collect::<Vec<_>>();
     let exit = tokio::task::spawn_blocking(|| cli::main(line)).await?;
     println!("\nvalidate ended with exit code {} ({})", exit.code(), meaning(exit));
-    println!("{} requests reached the registries of the demo\n", tokens.count() + basic.count());
+    let count = tokens.count() + basic.count() + limited.count();
+    println!("{count} requests reached the registries of the demo\n");
     tell_apart(&through_the_library().await?);
     Ok(())
 }
@@ -70,7 +76,7 @@ fn tell_apart(report: &Report) {
     println!("{} causes for the others: {}", listed.len(), listed.join(", "));
 }
 
-/// A registry as most are: tokens for everyone, private repositories, and a bad day for some.
+/// A registry as most are: tokens for everyone, and private repositories.
 async fn with_tokens() -> FakeRegistry {
     let shop = ["cart", "report"].map(|name| format!("shop/{name}"));
     let mut config = Config::bearer()
@@ -94,7 +100,6 @@ async fn with_tokens() -> FakeRegistry {
         ("shop/logger", &["4"]),
         ("shop/toolbox", &["latest"]),
         ("shop/model", &["7"]),
-        ("limited/notify", &["1"]),
     ] {
         for tag in tags {
             registry.push_index(repository, tag, &both);
@@ -103,7 +108,6 @@ async fn with_tokens() -> FakeRegistry {
     registry.push_index("shop/search", "8.2", &["linux/amd64".into()]);
     registry.push_image("shop/exporter", "1.1", "linux/amd64");
     registry.push_artifact("shop/chart", "0.9.0");
-    registry.fault(Fault::on("*", "/v2/limited/").answer(429).retry_after("2460"));
     registry
 }
 

@@ -9,6 +9,7 @@ mod images;
 mod inputs;
 mod outputs;
 mod progress;
+mod project;
 mod quota;
 mod validate;
 mod version;

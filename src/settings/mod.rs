@@ -2,6 +2,7 @@
 
 pub mod limits;
 mod own_logins;
+pub mod project;
 pub mod registries;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use limits::Limits;
+pub use project::Project;
 pub use registries::{HostSettings, NodeCredentials, Registries};
 
 use crate::credential::helper::{Bounds, Helpers};

@@ -4,6 +4,7 @@ pub mod limits;
 mod own_logins;
 pub mod project;
 pub mod registries;
+pub mod schema;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

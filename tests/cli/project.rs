@@ -218,3 +218,16 @@ fn t47_a_repository_cannot_send_the_pipelines_login_to_a_host_of_its_own() {
     assert!(registry.requests().iter().any(|it| it.authorization.is_some()));
     assert_eq!((trap.connections(), trap.received().len()), (0, 0));
 }
+
+#[test]
+fn the_schemas_are_printed_and_name_every_format() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.run(["config", "schema"]).exits(0);
+    assert_eq!(project.stdout, sandbox.run(["config", "schema", "project"]).stdout);
+    let formats: Vec<Value> =
+        pullproof::report::Format::ALL.iter().map(|format| format.id().into()).collect();
+    assert_eq!(project.json()["properties"]["output"]["enum"], Value::from(formats));
+    let registries = sandbox.run(["config", "schema", "registries"]).exits(0).json();
+    assert_eq!(registries["title"], "registries.toml");
+    sandbox.run(["config", "schema", "policy"]).exits(2);
+}

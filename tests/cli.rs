@@ -14,6 +14,7 @@ pub mod manifests;
 mod output;
 mod platforms;
 mod policies;
+mod project;
 mod quota;
 mod registries;
 pub mod sandbox;

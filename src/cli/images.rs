@@ -21,13 +21,19 @@ pub(super) struct Arguments {
 
 /// Runs the command.
 pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
-    if arguments.inputs.is_empty() {
+    let found = arguments.inputs.project()?;
+    let named = !arguments.inputs.is_empty();
+    if !named && found.project.inputs.is_empty() {
         return Err(Failure::misuse(anyhow::anyhow!(
             "nothing to list: name files, folders or `-`"
         ))
         .hint("pullproof images manifests/"));
     }
-    let extraction = arguments.inputs.extract()?;
+    let extraction = if named {
+        arguments.inputs.extract(&found)?
+    } else {
+        arguments.inputs.extract_named(&found)?
+    };
     if let Some(image) = &arguments.why {
         let places = report::images::why(&extraction, image);
         if places.is_empty() {

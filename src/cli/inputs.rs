@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::Failure;
+use super::project::{Found, Which};
 use crate::baseline::Baseline;
 use crate::image::usage::{Role, Site, Workload};
 use crate::image::{ImageUse, Reference};
@@ -38,11 +39,19 @@ pub(super) struct Inputs {
     /// Look for images in environment values, arguments and texts, too; all of them guesses
     #[arg(long)]
     deep: bool,
+    #[command(flatten)]
+    which: Which,
 }
 
 impl Inputs {
+    /// Whether neither a flag nor an argument names any.
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty() && self.files_from.is_none()
+    }
+
+    /// The configuration of the repository.
+    pub fn project(&self) -> Result<Found, Failure> {
+        self.which.read()
     }
 
     /// The names given and those in `--files-from`.
@@ -65,15 +74,32 @@ impl Inputs {
         Ok(paths)
     }
 
-    /// Reads and extracts; an input that is not there is misuse.
-    pub fn extract(&self) -> Result<Extraction, Failure> {
-        let options = SourceOptions {
-            exclude: self.exclude.clone(),
-            include: self.include.clone(),
-            no_ignore: self.no_ignore,
-            extractor: Extractor::default().deep(self.deep),
+    /// Reads and extracts what the person names, as the person and the repository say; an input that
+    /// is not there is misuse.
+    pub fn extract(&self, found: &Found) -> Result<Extraction, Failure> {
+        self.extract_from(&self.paths()?, found)
+    }
+
+    /// The same for what the repository names.
+    pub fn extract_named(&self, found: &Found) -> Result<Extraction, Failure> {
+        self.extract_from(&found.inputs(), found)
+    }
+
+    fn extract_from(&self, paths: &[String], found: &Found) -> Result<Extraction, Failure> {
+        let Found { project, .. } = found;
+        let either = |own: &Vec<String>, named: &Vec<String>| {
+            if own.is_empty() { named.clone() } else { own.clone() }
         };
-        manifest::extract(&self.paths()?, &options).map_err(Failure::misuse)
+        let rules = Extractor::with_rules(project.extract.clone());
+        let extractor = rules.map_err(|error| found.misuse(error))?;
+        let options = SourceOptions {
+            exclude: either(&self.exclude, &project.exclude),
+            include: either(&self.include, &project.include),
+            no_ignore: self.no_ignore,
+            patterns_from: found.real_folder().filter(|_| !found.file.as_os_str().is_empty()),
+            extractor: extractor.deep(self.deep || project.deep),
+        };
+        manifest::extract(paths, &options).map_err(Failure::misuse)
     }
 }
 

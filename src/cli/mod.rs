@@ -3,12 +3,14 @@
 
 mod auth;
 mod auth_check;
+mod config;
 mod diagnose;
 mod explain;
 mod images;
 mod inputs;
 mod outputs;
 mod progress;
+mod project;
 mod quota;
 mod validate;
 mod version;
@@ -114,6 +116,7 @@ enum Command {
     /// Credentials: which would be tried for an image, and whether each works
     Auth(auth::Arguments),
     Quota(quota::Arguments),
+    Config(config::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
@@ -141,6 +144,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Diagnose(arguments) => diagnose::run(arguments, &out),
         Command::Auth(arguments) => auth::run(arguments, &out),
         Command::Quota(arguments) => quota::run(arguments, &out),
+        Command::Config(arguments) => config::run(arguments, &out),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),
     };

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use super::inputs::{self, Inputs};
 use super::outputs::{self, Output, Target};
 use super::progress::Progress;
+use super::project::Found;
 use super::{Exit, Failure, Out};
 use crate::baseline::Baseline;
 use crate::diagnosis::{Outcome, Reason};
@@ -55,9 +56,9 @@ pub(super) struct Arguments {
     /// What images that could not be judged mean for the exit code
     #[arg(long, value_name = "WHAT", default_value = "warn")]
     inconclusive: Inconclusive,
-    /// Form of the report
-    #[arg(short, long, value_name = "FORMAT", default_value = "full", value_parser = formats())]
-    output: Format,
+    /// Form of the report [default: full]
+    #[arg(short, long, value_name = "FORMAT", value_parser = formats())]
+    output: Option<Format>,
     /// Write the report to a file as well, in this format (repeatable)
     #[arg(long, value_name = "FORMAT=FILE", value_parser = outputs::target)]
     report: Vec<Target>,
@@ -122,14 +123,20 @@ pub(super) fn format(text: &str) -> Result<Format, String> {
 
 /// Runs the command.
 pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
-    if arguments.inputs.is_empty() && arguments.image.is_empty() {
+    let found = arguments.inputs.project()?;
+    let named = !arguments.inputs.is_empty() || !arguments.image.is_empty();
+    if !named && found.project.inputs.is_empty() {
         return Err(Failure::misuse(anyhow::anyhow!(
             "nothing to check: name files, folders, `-` or --image"
         ))
         .hint("pullproof validate manifests/"));
     }
     let known = arguments.baseline.as_deref().map(inputs::baseline).transpose()?;
-    let policies = inputs::policies(&arguments.policy)?;
+    let policies = match arguments.policy.as_slice() {
+        [] => inputs::policies(&found.policies()?)?,
+        files => inputs::policies(files)?,
+    };
+    let output = output(&arguments, &found)?;
     let credentials = Credentials::from(arguments.credentials);
     let settings = Settings::load(&Paths {
         registries: arguments.registries.clone(),
@@ -137,7 +144,11 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         without_own_logins: credentials == Credentials::Pod,
     })
     .map_err(Failure::misuse)?;
-    let mut extraction = arguments.inputs.extract()?;
+    let mut extraction = if named {
+        arguments.inputs.extract(&found)?
+    } else {
+        arguments.inputs.extract_named(&found)?
+    };
     extraction.uses.extend(arguments.image.iter().map(|text| inputs::named(text)));
     if extraction.uses.is_empty() && extraction.broken.is_empty() {
         super::note(&report::images::remarks(&extraction));
@@ -149,11 +160,14 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     }
     let registry = inputs::registry(&settings);
     let options = Options {
-        platforms: arguments.platform,
+        platforms: match arguments.platform {
+            named if named.is_empty() => found.project.platforms,
+            named => named,
+        },
         runtimes: runtimes(&arguments.runtime),
         offline: arguments.offline,
         credentials,
-        ignores: Vec::new(),
+        ignores: found.project.ignores,
         baseline: known,
     };
     let road =
@@ -163,8 +177,19 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     let report = runtime.block_on(road.check(extraction, &|done, total| progress.set(done, total)));
     progress.finish();
     files.finish(&report)?;
-    out.print(&report::render(&report, arguments.output, &out.options()))?;
+    out.print(&report::render(&report, output, &out.options()))?;
     Ok(exit(&report, arguments.inconclusive))
+}
+
+/// The format asked for, else the repository's, else the default.
+fn output(arguments: &Arguments, found: &Found) -> Result<Format, Failure> {
+    match (arguments.output, &found.project.output) {
+        (Some(named), _) => Ok(named),
+        (None, Some(name)) => {
+            format(name).map_err(|error| found.misuse(anyhow::anyhow!("output: {error}")))
+        }
+        (None, None) => Ok(Format::default()),
+    }
 }
 
 /// The files that the run writes beside what it prints.

@@ -5,6 +5,7 @@
 //! sockets) is opened when found; sizes are bounded before and while reading.
 
 mod charts;
+mod filter;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::{self, File, FileType};
@@ -15,7 +16,6 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, Walk, WalkBuilder};
 
 use super::extract::{Chart, Extractor, looks_like_manifest};
@@ -23,6 +23,7 @@ use super::yaml::FILE_LIMIT;
 use super::{Broken, Extraction, Note};
 use crate::image::usage::{Place, Source};
 use charts::Charts;
+use filter::Filter;
 
 /// What a text from standard input is called.
 pub const STDIN: &str = "<stdin>";
@@ -41,6 +42,9 @@ pub struct SourceOptions {
     pub include: Vec<String>,
     /// Read what `.gitignore` names, too.
     pub no_ignore: bool,
+    /// The absolute path of the folder that the patterns count from, besides the folder that is walked
+    /// and the working directory.
+    pub patterns_from: Option<PathBuf>,
     /// How the texts are read.
     pub extractor: Extractor,
 }
@@ -304,43 +308,6 @@ impl Sources {
     fn note(&mut self, id: &'static str, name: &str, text: String) {
         self.ready.push_back(Ok(Found::Note(note(id, name, text))));
     }
-}
-
-/// The user's patterns.
-struct Filter {
-    exclude: Gitignore,
-    include: Gitignore,
-}
-
-impl Filter {
-    fn new(options: &SourceOptions) -> Result<Self, Error> {
-        Ok(Self { exclude: patterns(&options.exclude)?, include: patterns(&options.include)? })
-    }
-
-    /// Patterns count from the folder asked for and from the working directory.
-    fn lets_pass(&self, entry: &DirEntry, root: &Path) -> bool {
-        let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
-        let inside = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        ![inside, entry.path()].iter().any(|path| self.exclude.matched(path, is_dir).is_ignore())
-    }
-
-    fn wants(&self, path: &Path) -> bool {
-        if !self.include.is_empty() {
-            return self.include.matched(path, false).is_ignore();
-        }
-        path.extension().is_some_and(|end| {
-            ["yaml", "yml", "json"].iter().any(|known| end.eq_ignore_ascii_case(known))
-        })
-    }
-}
-
-fn patterns(lines: &[String]) -> Result<Gitignore, Error> {
-    let mut builder = GitignoreBuilder::new("");
-    for line in lines {
-        let bad = |source| Error::Pattern { pattern: line.clone(), source };
-        builder.add_line(None, line.strip_prefix("./").unwrap_or(line)).map_err(bad)?;
-    }
-    builder.build().map_err(|source| Error::Pattern { pattern: lines.join(", "), source })
 }
 
 fn read_file(file: File, name: &str, asked_for: bool) -> io::Result<Found> {

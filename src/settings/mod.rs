@@ -2,13 +2,16 @@
 
 pub mod limits;
 mod own_logins;
+pub mod project;
 pub mod registries;
+pub mod schema;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use limits::Limits;
+pub use project::Project;
 pub use registries::{HostSettings, NodeCredentials, Registries};
 
 use crate::credential::helper::{Bounds, Helpers};

@@ -241,7 +241,7 @@ fn allowed_address(text: &str) -> Option<AllowedAddress> {
 }
 
 /// The message of the TOML reader with its line, without the source text.
-fn toml_reason(error: &toml::de::Error) -> String {
+pub(super) fn toml_reason(error: &toml::de::Error) -> String {
     error.to_string().trim_end().to_owned()
 }
 

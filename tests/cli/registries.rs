@@ -186,7 +186,7 @@ fn t47_files_of_the_repository_that_is_checked_say_nothing_about_transport() {
         "registries.toml",
         "pullproof/registries.toml",
         ".config/pullproof/registries.toml",
-        "pullproof.toml",
+        "below/pullproof.toml",
         ".pullproof.toml",
     ] {
         sandbox.write(name, &hostile);

@@ -143,7 +143,7 @@ fn t47_nothing_in_the_checked_folder_is_a_login_a_helper_or_a_setting() {
     );
     for name in [
         "registries.toml",
-        "pullproof.toml",
+        "below/pullproof.toml",
         "pullproof/registries.toml",
         ".config/pullproof/registries.toml",
     ] {

@@ -1,5 +1,6 @@
 //! Between memory and the network: what an earlier run kept on disk is looked at first, and what the
-//! registry gives is kept. Files are read and written where they hold up no other question.
+//! registry gives is kept. An entry is read in place, since waiting for a thread would let questions
+//! overtake each other; it is written where that holds up no other question.
 
 use std::sync::Arc;
 
@@ -25,22 +26,18 @@ impl Registry {
         key: &ManifestKey,
         digest: Option<&Digest>,
     ) -> Reply {
-        let reached = &place.host.settings;
-        let (asked, how) = (key.clone(), reached.clone());
-        if let Some(found) = self.on_disk(move |disk| disk.present(&asked, &how)).await {
+        let how = &place.host.settings;
+        if let Some(found) = self.disk.as_ref().and_then(|disk| disk.present(key, how)) {
             return Reply::Found(found);
         }
         let reply = self.client(place, sender).manifest(&key.target, digest).await;
-        let (asked, how) = (key.clone(), reached.clone());
+        let (asked, how) = (key.clone(), how.clone());
         match &reply {
             Reply::Found(found) if !place.mask.covers(&found.host) => {
                 let found = found.clone();
-                let keep = move |disk: &Disk| disk.keep_present(&asked, &how, &found);
-                self.on_disk(move |disk| Some(keep(disk))).await;
+                self.keep(move |disk| disk.keep_present(&asked, &how, &found)).await;
             }
-            Reply::Refused(_) => {
-                self.on_disk(move |disk| Some(disk.forget_present(&asked, &how))).await;
-            }
+            Reply::Refused(_) => self.keep(move |disk| disk.forget_present(&asked, &how)).await,
             Reply::Found(_) | Reply::Trouble(_) => {}
         }
         reply
@@ -53,23 +50,21 @@ impl Registry {
         mask: &Mask,
         read: &impl AsyncFn() -> Result<Cached, Unread>,
     ) -> Result<Cached, Unread> {
-        let asked = key.clone();
-        if let Some(content) = self.on_disk(move |disk| disk.content(&asked)).await {
+        if let Some(content) = self.disk.as_ref().and_then(|disk| disk.content(key)) {
             return Ok(content);
         }
         let content = read().await?;
         let (asked, mask, kept) = (key.clone(), mask.clone(), content.clone());
-        let keep = move |disk: &Disk| disk.keep_content(&asked, &kept, |text| mask.covers(text));
-        self.on_disk(move |disk| Some(keep(disk))).await;
+        let is_secret = move |text: &str| mask.covers(text);
+        self.keep(move |disk| disk.keep_content(&asked, &kept, is_secret)).await;
         Ok(content)
     }
 
-    /// Does something with the cache on disk where there is one.
-    async fn on_disk<T: Send + 'static>(
-        &self,
-        act: impl FnOnce(&Disk) -> Option<T> + Send + 'static,
-    ) -> Option<T> {
-        let disk = Arc::clone(self.disk.as_ref()?);
-        tokio::task::spawn_blocking(move || act(&disk)).await.ok().flatten()
+    /// Changes the cache on disk, where there is one.
+    async fn keep(&self, act: impl FnOnce(&Disk) + Send + 'static) {
+        if let Some(disk) = self.disk.clone() {
+            // A write that broke off leaves the cache without the entry.
+            let _ = tokio::task::spawn_blocking(move || act(&disk)).await;
+        }
     }
 }

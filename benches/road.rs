@@ -18,7 +18,7 @@ use pullproof::image::usage::Source;
 use pullproof::manifest::{Extraction, extract_source};
 use pullproof::pipeline::{Options, Road};
 use pullproof::registry::{Guard, Registry};
-use pullproof::settings::Settings;
+use pullproof::settings::{DiskCache, Settings};
 use support::{Config, FakeRegistry, PlatformSpec};
 
 const REPOSITORIES: usize = 20;
@@ -52,6 +52,7 @@ async fn main() {
     )
     .await;
     row("again in the same process", 0, &Case { warm: true, ..Case::default() }).await;
+    row("again in another process (disk)", 0, &Case { disk: true, ..Case::default() }).await;
 }
 
 /// What differs from an anonymous, cold question without platforms.
@@ -61,6 +62,7 @@ struct Case {
     platforms: bool,
     plain: bool,
     warm: bool,
+    disk: bool,
 }
 
 async fn row(name: &str, floor: usize, case: &Case) {
@@ -89,18 +91,24 @@ async fn run(case: &Case) -> (usize, Duration) {
             fill(&server, case, nth, tag);
         }
     }
-    let settings = Settings::default();
-    let registry = Registry::new(&settings, Guard::default());
+    let folder = tempfile::tempdir().expect("a folder for the cache");
+    let disk_cache = case.disk.then(|| DiskCache { folder: folder.path().into(), refresh: false });
+    let settings = Settings { disk_cache, ..Settings::default() };
+    let mut registry = Registry::new(&settings, Guard::default());
     let platforms = if case.platforms { vec![Platform::new("linux", "amd64")] } else { Vec::new() };
     let options = Options { platforms, ..Options::default() };
-    let road = Road { settings: &settings, policies: &[], registry: &registry, options: &options };
+    let road = |registry| Road { settings: &settings, policies: &[], registry, options: &options };
     let text = manifests(&server.host().replace("localhost", "127.0.0.1"), case.login);
-    if case.warm {
-        road.check(extract(&text), &|_, _| {}).await;
+    if case.warm || case.disk {
+        road(&registry).check(extract(&text), &|_, _| {}).await;
         server.reset_counts();
     }
     let started = Instant::now();
-    let report = road.check(extract(&text), &|_, _| {}).await;
+    if case.disk {
+        // What another process begins with: nothing in memory.
+        registry = Registry::new(&settings, Guard::default());
+    }
+    let report = road(&registry).check(extract(&text), &|_, _| {}).await;
     let time = started.elapsed();
     assert_eq!(report.summary.pullable, REPOSITORIES * TAGS, "every image must be found");
     (server.count(), time)

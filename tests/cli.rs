@@ -4,6 +4,7 @@
 
 mod auth_plan;
 mod baseline;
+mod cache;
 mod exit_codes;
 mod formats;
 mod hostile;

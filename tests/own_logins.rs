@@ -15,6 +15,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -26,12 +27,13 @@ use crate::support::FakeRegistry;
 /// No run may take longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A home, a folder to check and a folder of helpers; gone when dropped.
-struct Place(TempDir);
+/// A home, a folder to check and a folder of helpers, gone when dropped; and how many commands there
+/// were.
+struct Place(TempDir, AtomicUsize);
 
 impl Place {
     fn new() -> Self {
-        let place = Self(TempDir::new().unwrap());
+        let place = Self(TempDir::new().unwrap(), AtomicUsize::new(0));
         for name in ["work", "home", "bin"] {
             fs::create_dir(place.path(name)).unwrap();
         }
@@ -74,12 +76,14 @@ impl Place {
         log.lines().map(str::to_owned).collect()
     }
 
-    /// The program in the folder to check, with an environment of its own.
+    /// The program in the folder to check, with an environment and a cache of its own.
     fn command(&self) -> assert_cmd::Command {
+        let cache = self.path(format!("cache-{}", self.1.fetch_add(1, Ordering::Relaxed)));
         let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_pullproof"));
         command
             .env_clear()
             .env("HOME", self.path("home"))
+            .env("XDG_CACHE_HOME", cache)
             .env("PATH", format!("{}:/usr/bin:/bin", self.path("bin").display()))
             .env("NO_COLOR", "1")
             .current_dir(self.path("work"))

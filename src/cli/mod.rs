@@ -3,6 +3,7 @@
 
 mod auth;
 mod auth_check;
+mod cache;
 mod config;
 mod diagnose;
 mod explain;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
+use super::cache::Cache;
 use super::inputs::{self, Inputs};
 use super::outputs::{self, Output, Target};
 use super::progress::Progress;
@@ -53,6 +54,8 @@ pub(super) struct Arguments {
     /// Ask nothing: references, secrets and hygiene only
     #[arg(long)]
     offline: bool,
+    #[command(flatten)]
+    cache: Cache,
     /// What images that could not be judged mean for the exit code
     #[arg(long, value_name = "WHAT", default_value = "warn")]
     inconclusive: Inconclusive,
@@ -138,7 +141,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     };
     let output = output(&arguments, &found)?;
     let credentials = Credentials::from(arguments.credentials);
-    let settings = Settings::load(&Paths {
+    let mut settings = Settings::load(&Paths {
         registries: arguments.registries.clone(),
         authfile: arguments.authfile.clone(),
         without_own_logins: credentials == Credentials::Pod,
@@ -158,6 +161,9 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     for note in &settings.notes {
         super::note(&format!("note: {note}"));
     }
+    if !arguments.offline {
+        settings.disk_cache = arguments.cache.settings();
+    }
     let registry = inputs::registry(&settings);
     let options = Options {
         platforms: match arguments.platform {
@@ -176,6 +182,9 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     let runtime = inputs::runtime()?;
     let report = runtime.block_on(road.check(extraction, &|done, total| progress.set(done, total)));
     progress.finish();
+    if let Some(note) = registry.settle() {
+        super::note(&format!("note: {note}"));
+    }
     files.finish(&report)?;
     out.print(&report::render(&report, output, &out.options()))?;
     Ok(exit(&report, arguments.inconclusive))

@@ -76,6 +76,8 @@ pub struct Found {
     pub media_type: String,
     /// How many pulls the registry says are left to whoever asked.
     pub pulls_left: Option<u64>,
+    /// How long ago an earlier run saw this; `None` when it was asked now.
+    pub age: Option<Duration>,
 }
 
 /// The registry, or its token service, answered with a refusal.

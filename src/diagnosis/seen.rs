@@ -1,7 +1,9 @@
 //! Evidence in words: one line an attempt, who asked, what was answered, what it proves.
 
 use super::Seen;
-use super::evidence::{Answer, Attempt, Auth, By, Contents, Refusal, Reply, Repository, Trouble};
+use super::evidence::{
+    Answer, Attempt, Auth, By, Contents, Found, Refusal, Reply, Repository, Trouble,
+};
 use crate::text::{SHOWN, clean};
 
 /// All that was seen, in the order asked.
@@ -51,7 +53,7 @@ pub(super) fn of_reply(attempt: &Attempt) -> Seen {
             status: Some(200),
             codes: Vec::new(),
             credential: None,
-            text: format!("200 {}", found.digest),
+            text: format!("200 {}{}", found.digest, age(found)),
         },
         Reply::Refused(refusal) => of_refusal(refusal),
         Reply::Trouble(trouble) => of_trouble(trouble),
@@ -60,6 +62,16 @@ pub(super) fn of_reply(attempt: &Attempt) -> Seen {
         seen.text.push_str(proof);
     }
     seen
+}
+
+/// An earlier run's observation says so and how old it is.
+fn age(found: &Found) -> String {
+    let seconds = found.age.map(|age| age.as_secs());
+    match seconds {
+        None => String::new(),
+        Some(seconds @ 0..120) => format!(" (from the cache of {seconds} s ago)"),
+        Some(seconds) => format!(" (from the cache of {} min ago)", seconds / 60),
+    }
 }
 
 fn of_refusal(refusal: &Refusal) -> Seen {

@@ -5,8 +5,11 @@ use oci_distribution::manifest::{
     OCI_IMAGE_MEDIA_TYPE,
 };
 
+use serde::{Deserialize, Serialize};
+
 /// What a manifest's media type says about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     Manifest,
     Index,

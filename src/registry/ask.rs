@@ -2,6 +2,7 @@
 //! then, where they were refused, the logins of the person who asks; after a 404 the repository's
 //! tags; and, when platforms are wanted, as much of the content as their choice needs.
 
+mod kept;
 mod own;
 
 pub use own::another_login_may_help;
@@ -15,6 +16,7 @@ use super::body;
 use super::cache::{Content as Cached, ContentKey, Facts, ManifestKey, Part, RepositoryKey};
 use super::client::Client;
 use super::content::{self, ACCEPT, Listed, Manifest};
+use super::disk::Disk;
 use super::guard::Guard;
 use super::host::Host;
 use super::identity::{Identities, Identity};
@@ -38,6 +40,10 @@ pub struct Registry {
     transport: Transport,
     tokens: Tokens,
     facts: Facts,
+    /// Facts of earlier runs, where the settings name a cache.
+    disk: Option<Arc<Disk>>,
+    /// Why the cache that the settings name is not used.
+    no_disk: Option<String>,
     identities: Identities,
     pub(super) limits: Limits,
     settings: crate::settings::Registries,
@@ -56,11 +62,19 @@ pub(super) struct Place<'a> {
 impl Registry {
     pub fn new(settings: &Settings, guard: Guard) -> Self {
         let limits = settings.limits.clone();
+        let (disk, no_disk) = match settings.disk_cache.as_ref().map(Disk::open) {
+            None => (None, None),
+            Some(Ok(disk)) => (Some(Arc::new(disk)), None),
+            Some(Err(reason)) => (None, Some(reason)),
+        };
+        let shared = disk.as_ref().map(|disk| Identities::with_key(disk.identity_key()));
         Self {
             transport: Transport::new(guard, limits.clone(), settings.addresses.clone()),
             tokens: Tokens::new(),
             facts: Facts::new(limits.content_cache_bytes),
-            identities: Identities::new(),
+            identities: shared.unwrap_or_default(),
+            disk,
+            no_disk,
             settings: settings.registries.clone(),
             limits,
             hosts: Mutex::default(),
@@ -165,8 +179,7 @@ impl Registry {
             target,
             identity: sender.map(|candidate| self.identity(candidate)),
         };
-        let ask =
-            async { Arc::new(self.client(place, sender).manifest(&key.target, digest).await) };
+        let ask = async { Arc::new(self.kept_or_asked(place, sender, &key, digest).await) };
         self.facts.manifests.get_with_by_ref(&key, ask).await
     }
 
@@ -448,8 +461,8 @@ impl Reader<'_> {
         let key = ContentKey { part, digest: digest.clone() };
         loop {
             let reading = async {
-                let read = read().await.map(Arc::new);
-                read.map_err(|unread| Failed { asker: asker.clone(), unread })
+                let read = self.registry.kept_or_read(&key, self.client.mask, &read).await;
+                read.map(Arc::new).map_err(|unread| Failed { asker: asker.clone(), unread })
             };
             match self.registry.facts.contents.try_get_with_by_ref(&key, reading).await {
                 Ok(content) => return Ok(content),

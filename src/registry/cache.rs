@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use moka::future::Cache;
+use serde::{Deserialize, Serialize};
 
 use super::content::Manifest;
 use super::identity::Identity;
@@ -47,7 +48,8 @@ pub(super) enum Part {
 }
 
 /// Content that a digest names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Content {
     Manifest(Manifest),
     Config(Platform),

@@ -538,6 +538,7 @@ impl Client<'_> {
             digest,
             media_type: clean(&mask.hide(media_type), 120),
             pulls_left: pulls_left(response),
+            age: None,
         }))
     }
 

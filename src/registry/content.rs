@@ -3,7 +3,7 @@
 //! Media types from the OCI image specification and Docker's registry API.
 
 use oci_distribution::manifest::{IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use crate::image::digest::Algorithm;
@@ -15,7 +15,8 @@ use crate::image::{Digest, Platform};
 pub(super) const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*";
 
 /// A manifest or index, read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Manifest {
     /// An image manifest and its config's descriptor.
     Image {
@@ -29,7 +30,7 @@ pub enum Manifest {
 }
 
 /// An entry of an index.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub struct Listed {
     pub digest: Digest,
     pub kind: Kind,
@@ -50,7 +51,7 @@ impl Listed {
 }
 
 /// A checked descriptor.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub struct Descriptor {
     pub digest: Digest,
 }

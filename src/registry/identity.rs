@@ -1,14 +1,20 @@
-//! Who asks, as a cache key may know it: a keyed hash, so that no cache, log or dump holds a secret
-//! and two processes never share a key.
+//! Who asks, as a cache key may know it: a keyed hash, so that no cache, log or dump holds a secret.
+//! The key is each process's own, or that of the cache on disk which processes of one person share.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::credential::Credential;
 
-/// A credential's identity inside this process.
+/// A credential's identity under the key of its process or cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity([u8; 16]);
+
+impl Identity {
+    pub(super) fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
 
 /// Turns credentials into identities; one a process.
 pub struct Identities {
@@ -18,6 +24,11 @@ pub struct Identities {
 impl Identities {
     pub fn new() -> Self {
         Self { key: rand::random() }
+    }
+
+    /// Under the key of a cache, so that another process tells the same credentials apart alike.
+    pub(super) fn with_key(key: [u8; 32]) -> Self {
+        Self { key }
     }
 
     /// Equal credentials have equal identities, and nothing else does.

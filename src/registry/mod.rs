@@ -7,6 +7,7 @@ mod cache;
 pub mod challenge;
 mod client;
 pub mod content;
+mod disk;
 mod error;
 pub mod guard;
 mod host;

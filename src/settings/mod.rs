@@ -1,5 +1,6 @@
 //! Flags, environment and files become one checked [`Settings`]. Nothing else reads the environment.
 
+mod disk_cache;
 pub mod limits;
 mod own_logins;
 pub mod project;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub use disk_cache::DiskCache;
 pub use limits::Limits;
 pub use project::Project;
 pub use registries::{HostSettings, NodeCredentials, Registries};
@@ -29,6 +31,8 @@ pub struct Settings {
     pub own_logins: Vec<DockerConfig>,
     /// Where credential helpers are looked for.
     pub helper_folders: Vec<PathBuf>,
+    /// Where facts are kept for the next run; `None`: nowhere.
+    pub disk_cache: Option<DiskCache>,
     /// Things about the settings worth telling, for example a login that is not used.
     pub notes: Vec<String>,
 }

@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A working directory and a home; both go when dropped.
 pub struct Sandbox {
     folder: TempDir,
+    runs: AtomicUsize,
 }
 
 impl Sandbox {
@@ -25,7 +27,7 @@ impl Sandbox {
         for name in ["work", "home"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
-        Self { folder }
+        Self { folder, runs: AtomicUsize::new(0) }
     }
 
     /// One with this file in it.
@@ -54,16 +56,18 @@ impl Sandbox {
         put(&self.home().join(name), text)
     }
 
-    /// The program with a scrubbed environment.
+    /// The program with a scrubbed environment, and a cache that no other run has seen.
     pub fn command(&self) -> assert_cmd::Command {
         let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_pullproof"));
         let none = self.folder.path().join("none");
+        let run = self.runs.fetch_add(1, Ordering::Relaxed);
         command
             .env_clear()
             .env("HOME", self.home())
             .env("PATH", &none)
             .env("DOCKER_CONFIG", &none)
             .env("XDG_CONFIG_HOME", &none)
+            .env("XDG_CACHE_HOME", self.folder.path().join(format!("cache-{run}")))
             .env("NO_COLOR", "1")
             .current_dir(self.work())
             .timeout(PATIENCE);

@@ -110,7 +110,7 @@ enum Colour {
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(visible_alias = "check")]
-    Validate(validate::Arguments),
+    Validate(Box<validate::Arguments>),
     Images(images::Arguments),
     Explain(explain::Arguments),
     Diagnose(diagnose::Arguments),
@@ -139,7 +139,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     }
     let out = Out { colour: arguments.color };
     let done = match arguments.command {
-        Command::Validate(arguments) => validate::run(arguments, &out),
+        Command::Validate(arguments) => validate::run(*arguments, &out),
         Command::Images(arguments) => images::run(arguments, &out),
         Command::Explain(arguments) => explain::run(arguments, &out),
         Command::Diagnose(arguments) => diagnose::run(arguments, &out),

@@ -2,8 +2,6 @@
 //! registry gives is kept. An entry is read in place, since waiting for a thread would let questions
 //! overtake each other; it is written where that holds up no other question.
 
-use std::sync::Arc;
-
 use super::{Cached, Place, Registry, Unread};
 use crate::credential::Candidate;
 use crate::diagnosis::evidence::Reply;

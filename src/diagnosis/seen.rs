@@ -1,12 +1,14 @@
 //! Evidence in words: one line an attempt, who asked, what was answered, what it proves.
 
 use super::Seen;
-use super::evidence::{Answer, Attempt, Auth, By, Contents, Refusal, Reply, Repository, Trouble};
+use super::evidence::{
+    Answer, Answerer, Attempt, Auth, By, Contents, Login, Refusal, Reply, Repository, Trouble,
+};
 use crate::text::{SHOWN, clean};
 
 /// All that was seen, in the order asked.
 pub(super) fn evidence(answer: &Answer) -> Vec<Seen> {
-    let mut seen: Vec<Seen> = answer.attempts.iter().map(of_attempt).collect();
+    let mut seen: Vec<Seen> = answer.attempts.iter().flat_map(of_attempt).collect();
     let host = seen.last().map(|last| last.host.clone()).unwrap_or_default();
     let credential = seen.last().and_then(|last| last.credential.clone());
     match &answer.contents {
@@ -21,25 +23,41 @@ pub(super) fn evidence(answer: &Answer) -> Vec<Seen> {
     seen
 }
 
-fn of_attempt(attempt: &Attempt) -> Seen {
-    let credential =
-        attempt.login.as_ref().map(|login| (clean(&login.user, 80), login.source.to_string()));
-    let who = match &attempt.login {
+/// The mirrors' answers, then the attempt's own.
+fn of_attempt(attempt: &Attempt) -> Vec<Seen> {
+    let tried = attempt
+        .mirrors
+        .iter()
+        .map(|mirror| by(of_reply(&mirror.reply), mirror.login.as_ref(), Answerer::Mirror));
+    tried.chain([by(answered(attempt), attempt.login.as_ref(), attempt.by)]).collect()
+}
+
+fn by(mut seen: Seen, login: Option<&Login>, answerer: Answerer) -> Seen {
+    let credential = login.map(|login| (clean(&login.user, 80), login.source.to_string()));
+    let who = match login {
         None => "without login".to_owned(),
         Some(login) if login.sends_nothing => {
             format!("with the empty login of {}, which sends nothing", login.source)
         }
         Some(login) => format!("with the login of {}", login.source),
     };
-    let mut seen = of_reply(attempt);
-    seen.text = format!("{} {who}: {}", clean(&seen.host, 255), seen.text);
+    let mirror = if answerer == Answerer::Mirror { " (a mirror)" } else { "" };
+    seen.text = format!("{}{mirror} {who}: {}", clean(&seen.host, 255), seen.text);
     seen.credential = credential;
     seen
 }
 
-/// What was answered, whoever asked.
-pub(super) fn of_reply(attempt: &Attempt) -> Seen {
-    let mut seen = match &attempt.reply {
+/// What an attempt came to, whoever asked.
+pub(super) fn answered(attempt: &Attempt) -> Seen {
+    let mut seen = of_reply(&attempt.reply);
+    if let Some(proof) = proof(&attempt.repository) {
+        seen.text.push_str(proof);
+    }
+    seen
+}
+
+fn of_reply(reply: &Reply) -> Seen {
+    match reply {
         Reply::Found(found) => Seen {
             host: found.host.clone(),
             status: Some(200),
@@ -49,11 +67,7 @@ pub(super) fn of_reply(attempt: &Attempt) -> Seen {
         },
         Reply::Refused(refusal) => of_refusal(refusal),
         Reply::Trouble(trouble) => of_trouble(trouble),
-    };
-    if let Some(proof) = proof(&attempt.repository) {
-        seen.text.push_str(proof);
     }
-    seen
 }
 
 fn of_refusal(refusal: &Refusal) -> Seen {

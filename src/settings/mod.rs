@@ -1,6 +1,8 @@
 //! Flags, environment and files become one checked [`Settings`]. Nothing else reads the environment.
 
+pub mod hosts_toml;
 pub mod limits;
+pub mod mirrors;
 mod own_logins;
 pub mod registries;
 

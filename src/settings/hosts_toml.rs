@@ -180,8 +180,10 @@ pub(super) fn address(text: &str, override_path: bool) -> Result<(Url, String), 
         true => text.to_owned(),
         false => format!("https://{text}"),
     };
+    let other_scheme = !text.starts_with("http") && text.contains("://");
     let url = Url::parse(&with_scheme)
         .ok()
+        .filter(|_| !other_scheme)
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
         .ok_or_else(|| {
             // The part before an @ may be a password.

@@ -42,8 +42,9 @@ fn app(registry: &FakeRegistry) -> Ask {
     image(format!("{}/app:1", registry.host()))
 }
 
+/// A token that was issued to nobody is no login.
 fn no_login(registry: &FakeRegistry) -> bool {
-    registry.requests().iter().all(|it| it.authorization.is_none() && it.form.is_empty())
+    registry.requests().iter().all(|it| it.basic().is_none() && it.form.is_empty())
 }
 
 #[tokio::test]

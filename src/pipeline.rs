@@ -273,7 +273,6 @@ impl Road<'_> {
             is_volume: found.role == Role::Volume,
             nodes_may_log_in: host.node_credentials(reference.registry())
                 == NodeCredentials::Unknown,
-            has_mirrors: !host.mirrors.is_empty(),
             pod_login,
             own_only: self.options.credentials == Credentials::Own,
             own_failures: Vec::new(),

@@ -6,6 +6,7 @@ mod budget;
 mod faults;
 mod guard;
 mod logins;
+pub mod mirrors;
 mod output;
 mod own_login;
 mod redirects;

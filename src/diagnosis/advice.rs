@@ -294,8 +294,9 @@ pub(super) fn remarks(outcome: &Outcome, words: &Words<'_>) -> Vec<String> {
     if !context.pod_login.unread.is_empty() {
         only(format!("{} could not be read here", context.pod_login.unread.join(", ")));
     }
-    if context.has_mirrors {
-        only("nodes may use a mirror that was not asked".to_owned());
+    if let Some(mirror) = words.answer.missed_mirror() {
+        let host = clean(&mirror.host, 255);
+        only(format!("nodes may use the mirror {host}, which could not be asked"));
     }
     if cause.is_about_login() && context.own_only && !context.asker.is_empty() {
         only(format!("the pull secrets of {} were not used", context.asker));

@@ -320,7 +320,10 @@ fn certainty(cause: Cause, words: &Words<'_>) -> Certainty {
         || (context.own_only && !context.asker.is_empty())
         || advice::own_login_decides(words);
     let about_place = cause == Cause::BlockedByRegistry && words.is_blocked_by_place();
-    if context.has_mirrors || about_place || (cause.is_about_login() && login_unknown) {
+    if words.answer.missed_mirror().is_some()
+        || about_place
+        || (cause.is_about_login() && login_unknown)
+    {
         Certainty::Likely
     } else {
         Certainty::Certain

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::credential::Source;
+use crate::credential::{Candidate, Source};
 use crate::image::Digest;
 use crate::image::platform::Content;
 
@@ -27,6 +27,12 @@ impl Answer {
             _ => None,
         })
     }
+
+    /// The first mirror that could not be asked, so that nodes may find there what was not found here.
+    pub fn missed_mirror(&self) -> Option<&MirrorTry> {
+        let tries = self.attempts.iter().flat_map(|attempt| &attempt.mirrors);
+        tries.into_iter().find(|mirror| !mirror.is_asked)
+    }
 }
 
 /// One try with one credential.
@@ -38,6 +44,29 @@ pub struct Attempt {
     pub reply: Reply,
     /// What is known of the repository after a 404.
     pub repository: Repository,
+    /// Who gave the reply.
+    pub by: Answerer,
+    /// Mirrors that were tried before, in order; they did not find it.
+    pub mirrors: Vec<MirrorTry>,
+}
+
+/// Which of a registry's hosts answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answerer {
+    Mirror,
+    Origin,
+}
+
+/// A mirror that did not find the manifest.
+#[derive(Debug, Clone)]
+pub struct MirrorTry {
+    /// The mirror, as the settings name it.
+    pub host: String,
+    /// `None`: nothing was sent.
+    pub login: Option<Login>,
+    pub reply: Reply,
+    /// It refused, and would refuse a node as well. Otherwise it is not known what a node gets.
+    pub is_asked: bool,
 }
 
 /// Whose credentials an attempt used.
@@ -56,6 +85,17 @@ pub struct Login {
     pub source: Source,
     /// The entry that matched has no password, so a runtime sends nothing for it.
     pub sends_nothing: bool,
+}
+
+impl Login {
+    /// A credential without its secret.
+    pub fn of(candidate: &Candidate) -> Self {
+        Self {
+            user: candidate.credential.user().into_owned(),
+            source: candidate.source.clone(),
+            sends_nothing: candidate.credential.sends_nothing(),
+        }
+    }
 }
 
 /// How an attempt ended.

@@ -29,8 +29,6 @@ pub struct Context {
     pub is_volume: bool,
     /// Nodes may have a login of their own for this registry.
     pub nodes_may_log_in: bool,
-    /// Nodes may use a mirror that was not asked.
-    pub has_mirrors: bool,
     pub pod_login: PodLogin,
     /// The person wants their own logins tried and nothing said about the Pod's.
     pub own_only: bool,

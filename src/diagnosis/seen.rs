@@ -2,13 +2,14 @@
 
 use super::Seen;
 use super::evidence::{
-    Answer, Attempt, Auth, By, Contents, Found, Refusal, Reply, Repository, Trouble,
+    Answer, Answerer, Attempt, Auth, By, Contents, Found, Login, Refusal, Reply, Repository,
+    Trouble,
 };
 use crate::text::{SHOWN, clean};
 
 /// All that was seen, in the order asked.
 pub(super) fn evidence(answer: &Answer) -> Vec<Seen> {
-    let mut seen: Vec<Seen> = answer.attempts.iter().map(of_attempt).collect();
+    let mut seen: Vec<Seen> = answer.attempts.iter().flat_map(of_attempt).collect();
     let host = seen.last().map(|last| last.host.clone()).unwrap_or_default();
     let credential = seen.last().and_then(|last| last.credential.clone());
     match &answer.contents {
@@ -23,10 +24,19 @@ pub(super) fn evidence(answer: &Answer) -> Vec<Seen> {
     seen
 }
 
-fn of_attempt(attempt: &Attempt) -> Seen {
-    let sent = attempt.login.as_ref().filter(|_| !was_not_asked_for(attempt));
+/// The mirrors' answers, then the attempt's own.
+fn of_attempt(attempt: &Attempt) -> Vec<Seen> {
+    let tried = attempt.mirrors.iter().map(|mirror| {
+        by(of_reply(&mirror.reply), &mirror.reply, mirror.login.as_ref(), Answerer::Mirror)
+    });
+    let own = by(answered(attempt), &attempt.reply, attempt.login.as_ref(), attempt.by);
+    tried.chain([own]).collect()
+}
+
+fn by(mut seen: Seen, reply: &Reply, login: Option<&Login>, answerer: Answerer) -> Seen {
+    let sent = login.filter(|_| !was_not_asked_for(reply));
     let credential = sent.map(|login| (clean(&login.user, 80), login.source.to_string()));
-    let who = match &attempt.login {
+    let who = match login {
         Some(_) if sent.is_none() => "without login (none was asked for)".to_owned(),
         None => "without login".to_owned(),
         Some(login) if login.sends_nothing => {
@@ -34,20 +44,28 @@ fn of_attempt(attempt: &Attempt) -> Seen {
         }
         Some(login) => format!("with the login of {}", login.source),
     };
-    let mut seen = of_reply(attempt);
-    seen.text = format!("{} {who}: {}", clean(&seen.host, 255), seen.text);
+    let mirror = if answerer == Answerer::Mirror { " (a mirror)" } else { "" };
+    seen.text = format!("{}{mirror} {who}: {}", clean(&seen.host, 255), seen.text);
     seen.credential = credential;
     seen
 }
 
 /// Whether the registry refused without ever asking for the login, so that it was never sent.
-fn was_not_asked_for(attempt: &Attempt) -> bool {
-    matches!(&attempt.reply, Reply::Refused(refusal) if refusal.auth == Auth::NotDemanded)
+fn was_not_asked_for(reply: &Reply) -> bool {
+    matches!(reply, Reply::Refused(refusal) if refusal.auth == Auth::NotDemanded)
 }
 
-/// What was answered, whoever asked.
-pub(super) fn of_reply(attempt: &Attempt) -> Seen {
-    let mut seen = match &attempt.reply {
+/// What an attempt came to, whoever asked.
+pub(super) fn answered(attempt: &Attempt) -> Seen {
+    let mut seen = of_reply(&attempt.reply);
+    if let Some(proof) = proof(&attempt.repository) {
+        seen.text.push_str(proof);
+    }
+    seen
+}
+
+fn of_reply(reply: &Reply) -> Seen {
+    match reply {
         Reply::Found(found) => Seen {
             host: found.host.clone(),
             status: Some(200),
@@ -57,11 +75,7 @@ pub(super) fn of_reply(attempt: &Attempt) -> Seen {
         },
         Reply::Refused(refusal) => of_refusal(refusal),
         Reply::Trouble(trouble) => of_trouble(trouble),
-    };
-    if let Some(proof) = proof(&attempt.repository) {
-        seen.text.push_str(proof);
     }
-    seen
 }
 
 /// An earlier run's observation says so and how old it is.

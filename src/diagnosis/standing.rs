@@ -20,7 +20,7 @@ pub fn standing(attempt: &Attempt) -> Standing {
         (Reply::Refused(refusal), _) => is_no(refusal).then_some(false),
         (Reply::Trouble(_), _) => None,
     };
-    let answered = seen::of_reply(attempt);
+    let answered = seen::answered(attempt);
     Standing { works, status: answered.status, text: answered.text }
 }
 

@@ -3,6 +3,7 @@
 //! tags; and, when platforms are wanted, as much of the content as their choice needs.
 
 mod kept;
+mod mirrors;
 mod own;
 
 pub use own::another_login_may_help;
@@ -27,13 +28,14 @@ use crate::credential::Candidate;
 use crate::diagnosis::Question;
 use crate::diagnosis::cause::Reason;
 use crate::diagnosis::evidence::{
-    Answer, Attempt, Contents, Found, Login, Reply, Repository, Trouble, Whose,
+    Answer, Answerer, Attempt, Contents, Found, Login, Reply, Repository, Trouble, Whose,
 };
 use crate::image::media_type::{Kind, kind};
 use crate::image::platform::{Agreement, Content, agreed};
 use crate::image::reference::Target;
 use crate::image::{Digest, Platform, Reference};
 use crate::settings::{Limits, Settings};
+use mirrors::{Way, lacks_login, withheld};
 
 /// All registries, as one process asks them.
 pub struct Registry {
@@ -48,11 +50,14 @@ pub struct Registry {
     pub(super) limits: Limits,
     settings: crate::settings::Registries,
     hosts: Mutex<HashMap<String, Option<Arc<Host>>>>,
+    ways: Mutex<HashMap<String, Way>>,
 }
 
 /// Where a reference is asked, and by whom.
 pub(super) struct Place<'a> {
     pub host: &'a Host,
+    /// Asked before the host.
+    pub mirrors: &'a [Arc<Host>],
     pub reference: &'a Reference,
     pub deadline: Instant,
     /// Hides the logins of the question.
@@ -78,6 +83,7 @@ impl Registry {
             settings: settings.registries.clone(),
             limits,
             hosts: Mutex::default(),
+            ways: Mutex::default(),
         }
     }
 
@@ -94,36 +100,52 @@ impl Registry {
     /// Asks one question; ends within the limit for a question.
     pub async fn ask(&self, question: &Question) -> Answer {
         let deadline = Instant::now() + self.limits.question;
-        let Some(host) = self.host(&question.reference) else {
+        let Some(way) = self.way(&question.reference) else {
             return unusable_host(&question.reference);
         };
-        let place =
-            Place { host: &host, reference: &question.reference, deadline, mask: mask(question) };
+        let place = way.place(question, deadline);
         let mut answer = Answer::default();
         let anonymous = [None];
         let pods: Vec<Option<&Candidate>> = question.candidates.iter().map(Some).collect();
         let mut let_in = None;
         for candidate in if pods.is_empty() { &anonymous[..] } else { &pods } {
-            if self.attempt(&place, *candidate, Whose::Pod, &mut answer).await {
-                let_in = Some(*candidate);
+            if let Some(host) = self.attempt(&place, *candidate, Whose::Pod, &mut answer).await {
+                let_in = Some((*candidate, host));
                 break;
             }
         }
         if let_in.is_none() {
-            let_in = self.attempt_own(&place, question, &mut answer).await.map(Some);
+            let_in = self.attempt_own(&place, question, &mut answer).await;
         }
         self.add_contents(&place, question, let_in, &mut answer).await;
         answer
     }
 
-    /// Makes one attempt and adds it; whether it found the image.
-    async fn attempt(
+    /// Makes one attempt and adds it; the host that found the image.
+    async fn attempt<'p>(
         &self,
-        place: &Place<'_>,
+        place: &Place<'p>,
         candidate: Option<&Candidate>,
         whose: Whose,
         answer: &mut Answer,
-    ) -> bool {
+    ) -> Option<&'p Host> {
+        let mut mirrors = Vec::new();
+        for mirror in place.mirrors {
+            // Without a login it would only say again what it said to the first attempt.
+            if !answer.attempts.is_empty() && !mirror.takes_logins {
+                continue;
+            }
+            let tried = self.ask_mirror(place, mirror, candidate).await;
+            if matches!(tried.reply, Reply::Found(_)) {
+                let (login, reply) = (tried.login, tried.reply);
+                let (by, repository) = (Answerer::Mirror, Repository::Unknown);
+                answer.attempts.push(Attempt { login, whose, reply, repository, by, mirrors });
+                return Some(mirror);
+            }
+            mirrors.push(tried);
+        }
+        let has_login = sender(candidate).is_some();
+        let candidate = candidate.filter(|_| place.host.takes_logins);
         let sender = sender(candidate);
         let mut reply = self.manifest(place, sender).await.as_ref().clone();
         let mut repository = Repository::Unknown;
@@ -138,14 +160,17 @@ impl Registry {
                 Err(trouble) => reply = Reply::Trouble(trouble.clone()),
             }
         }
-        let login = candidate.map(|candidate| Login {
-            user: candidate.credential.user().into_owned(),
-            source: candidate.source.clone(),
-            sends_nothing: candidate.credential.sends_nothing(),
-        });
+        if let Reply::Refused(refusal) = &reply
+            && repository == Repository::Unknown
+            && lacks_login(place.host, refusal, has_login)
+        {
+            reply = Reply::Trouble(withheld(place.host, refusal));
+        }
+        let login = candidate.map(Login::of);
         let found = matches!(reply, Reply::Found(_));
-        answer.attempts.push(Attempt { login, whose, reply, repository });
-        found
+        let by = Answerer::Origin;
+        answer.attempts.push(Attempt { login, whose, reply, repository, by, mirrors });
+        found.then_some(place.host)
     }
 
     /// Reads the codes of a 404 that came to a HEAD, which has no body, where the tags are not told.
@@ -174,7 +199,7 @@ impl Registry {
             Target::Digest(digest) => (digest.to_string(), Some(digest)),
         };
         let key = ManifestKey {
-            registry: place.host.registry.clone(),
+            registry: place.host.key.clone(),
             repository: place.reference.endpoint_repository().to_owned(),
             target,
             identity: sender.map(|candidate| self.identity(candidate)),
@@ -190,7 +215,7 @@ impl Registry {
         sender: Option<&Candidate>,
     ) -> Arc<Result<Repository, Trouble>> {
         let key = RepositoryKey {
-            registry: place.host.registry.clone(),
+            registry: place.host.key.clone(),
             repository: place.reference.endpoint_repository().to_owned(),
             identity: sender.map(|candidate| self.identity(candidate)),
         };
@@ -239,19 +264,23 @@ impl Registry {
         }
     }
 
-    /// Adds the contents when platforms are wanted. `let_in`: who found the image, `Some(None)` nobody
-    /// in particular.
+    /// Adds the contents when platforms are wanted. `let_in`: who found the image (`None`: nobody in
+    /// particular), and where; what a mirror fails to give is asked of the origin.
     async fn add_contents(
         &self,
         place: &Place<'_>,
         question: &Question,
-        let_in: Option<Option<&Candidate>>,
+        let_in: Option<(Option<&Candidate>, &Host)>,
         answer: &mut Answer,
     ) {
         if !question.platforms.is_empty()
-            && let (Some(candidate), Some((_, found))) = (let_in, answer.found())
+            && let (Some((candidate, host)), Some((_, found))) = (let_in, answer.found())
         {
-            answer.contents = Some(self.contents(place, question, candidate, found).await);
+            let mut read = self.contents(place, host, question, candidate, found).await;
+            if read.is_err() && host.key != place.host.key {
+                read = self.contents(place, place.host, question, candidate, found).await;
+            }
+            answer.contents = Some(read);
         }
     }
 
@@ -259,12 +288,15 @@ impl Registry {
     async fn contents(
         &self,
         place: &Place<'_>,
+        host: &Host,
         question: &Question,
         candidate: Option<&Candidate>,
         found: &Found,
     ) -> Result<Contents, Trouble> {
-        let client = self.client(place, sender(candidate));
-        Reader { registry: self, place, client }.read(found, question).await
+        let place = Place { host, mirrors: &[], mask: place.mask.clone(), ..*place };
+        let candidate = candidate.filter(|_| host.takes_logins);
+        let client = self.client(&place, sender(candidate));
+        Reader { registry: self, place: &place, client }.read(found, question).await
     }
 
     pub(super) fn client<'a>(
@@ -321,7 +353,8 @@ fn no_attempt(reference: &Reference) -> Attempt {
         text: "the host is no usable address".to_owned(),
     };
     let reply = Reply::Trouble(trouble);
-    Attempt { login: None, whose: Whose::Pod, reply, repository: Repository::Unknown }
+    let (by, repository) = (Answerer::Origin, Repository::Unknown);
+    Attempt { login: None, whose: Whose::Pod, reply, repository, by, mirrors: Vec::new() }
 }
 
 /// At most this many tags are kept of a listing.
@@ -454,7 +487,7 @@ impl Reader<'_> {
         read: impl AsyncFn() -> Result<Cached, Unread>,
     ) -> Result<Arc<Cached>, Unread> {
         let asker = Asker {
-            registry: self.place.host.registry.clone(),
+            registry: self.client.host.key.clone(),
             repository: self.client.repository.to_owned(),
             identity: self.client.login.map(|(_, identity)| identity),
         };

@@ -329,7 +329,7 @@ impl Client<'_> {
         );
         let login = self.login.filter(|_| trusted);
         let key = TokenKey {
-            host: host.clone(),
+            host: self.host.key.clone(),
             realm: bearer.realm.clone(),
             service: bearer.service.clone(),
             scopes: self.scopes(bearer),

@@ -14,15 +14,31 @@ use super::error::NO_CONNECTION;
 use super::transport::{Request, Response, Transport, Trust, authority, is_loopback};
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
+use crate::settings::mirrors::{Endpoint, Verify};
 use crate::settings::{HostSettings, Limits, Registries};
 
 /// How long a host that could not be reached is not asked again.
 const UNREACHABLE: Duration = Duration::from_secs(5);
 
+/// Where Docker Hub is reached; it needs no telling what it stands for.
+const DOCKER_HUB: &str = "registry-1.docker.io";
+
 /// One registry host.
 pub(super) struct Host {
-    /// As images write it: `docker.io`, `registry.internal:5000`.
+    /// As images write it: `docker.io`, `registry.internal:5000`; of a mirror its own name.
     pub registry: String,
+    /// Tells it from every other host, and from itself as a mirror of another registry.
+    pub key: String,
+    /// Whether logins may be sent to it.
+    pub takes_logins: bool,
+    /// Nodes send it more than is known here.
+    pub nodes_know_more: bool,
+    /// Asked what a tag names, and for content by digest.
+    pub can: Can,
+    /// Path of the API, without a slash at the end.
+    api: String,
+    /// The registry that it stands for where that is another.
+    stands_for: Option<String>,
     pub settings: HostSettings,
     pub permits: Semaphore,
     trust: Trust,
@@ -38,7 +54,45 @@ pub(super) struct Host {
     unreachable: Mutex<Option<(Instant, Trouble)>>,
 }
 
+/// What a host is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Can {
+    pub resolve: bool,
+    pub pull: bool,
+}
+
 impl Host {
+    /// A host that stands for `registry`, by the settings of its own name where nothing else is said.
+    pub fn at(
+        endpoint: &Endpoint,
+        registry: &str,
+        settings: HostSettings,
+        limits: &Limits,
+    ) -> Option<Self> {
+        let name = authority(&endpoint.url);
+        // A host with an entry is reached as the entry says: no search for its scheme.
+        let plain_http = endpoint.url.scheme() == "http";
+        let ca = settings.ca.clone().filter(|_| !plain_http);
+        let settings = HostSettings { plain_http, ca, mirrors: Vec::new(), ..settings };
+        let mut host = Self::new(&name, &name, settings, limits)?;
+        host.trust = match (&endpoint.verify, host.settings.ca.clone()) {
+            (Verify::Never, _) => Trust::Unverified,
+            (Verify::With(ca), _) => Trust::With(ca.clone()),
+            (Verify::ByName, Some(ca)) => Trust::With(ca),
+            (Verify::ByName, None) => Trust::System,
+        };
+        host.base = endpoint.url.clone();
+        host.known_scheme = Mutex::new(Some(if plain_http { "http" } else { "https" }));
+        host.key = format!("{}{} for {registry}", endpoint.url, endpoint.api);
+        host.takes_logins = endpoint.credentials;
+        host.nodes_know_more = endpoint.nodes_know_more;
+        host.can = Can { resolve: endpoint.resolve, pull: endpoint.pull };
+        host.api.clone_from(&endpoint.api);
+        let is_itself = name == registry || (registry == "docker.io" && name == DOCKER_HUB);
+        host.stands_for = (!is_itself).then(|| registry.to_owned());
+        Some(host)
+    }
+
     /// `endpoint` is the host that is contacted for `registry`, for example `registry-1.docker.io`.
     pub fn new(
         registry: &str,
@@ -66,6 +120,12 @@ impl Host {
         }
         Some(Self {
             registry: registry.to_owned(),
+            key: registry.to_owned(),
+            takes_logins: true,
+            nodes_know_more: false,
+            can: Can { resolve: true, pull: true },
+            api: "/v2".to_owned(),
+            stands_for: None,
             permits: Semaphore::new(settings.requests_in_flight.unwrap_or(limits.in_flight_host)),
             settings,
             trust,
@@ -80,10 +140,17 @@ impl Host {
         })
     }
 
-    /// The URL of a path below the host, with the scheme as far as it is known.
+    /// The URL of a path below the host, such as `v2/app/tags/list`, with the scheme as far as it is
+    /// known and, where the host stands for another, that registry's name as containerd adds it.
     pub fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
-        url.set_path(path);
+        match path.strip_prefix("v2/") {
+            Some(rest) => url.set_path(&format!("{}/{rest}", self.api)),
+            None => url.set_path(path),
+        }
+        if let Some(registry) = self.stands_for.as_ref().filter(|_| !path.is_empty()) {
+            url.query_pairs_mut().append_pair("ns", registry);
+        }
         if *lock(&self.known_scheme) == Some("http") && url.scheme() == "https" {
             url = with_scheme(url, "http");
         }
@@ -93,7 +160,11 @@ impl Host {
     /// The trust for connections to this host; a token service elsewhere is trusted by the settings
     /// of its own name, or as the system trusts.
     pub fn trust_for(&self, url: &Url, settings: &Registries) -> Trust {
-        if url.host() == self.base.host() {
+        let is_own = match self.trust {
+            Trust::Unverified => url.origin() == self.url("").origin(),
+            _ => url.host() == self.base.host(),
+        };
+        if is_own {
             return self.trust.clone();
         }
         settings.host(&authority(url)).ca.map_or(Trust::System, Trust::With)
@@ -116,7 +187,8 @@ impl Host {
         } else {
             let _probing = self.scheme.lock().await;
             if lock(&self.known_scheme).is_some() {
-                request.url = self.url(request.url.path());
+                let scheme = self.url("").scheme().to_owned();
+                request.url = with_scheme(request.url, &scheme);
                 transport.send(&request, &self.trust, &self.permits, deadline).await
             } else {
                 self.probe(transport, request, deadline).await

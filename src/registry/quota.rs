@@ -36,7 +36,7 @@ impl Registry {
         };
         let deadline = Instant::now() + self.limits.question;
         let mask = Mask::new(login.map(|candidate| &candidate.credential));
-        let place = Place { host: &host, reference, deadline, mask };
+        let place = Place { host: &host, mirrors: &[], reference, deadline, mask };
         let target = match reference.target() {
             Target::Tag(tag) => tag.to_owned(),
             Target::Digest(digest) => digest.to_string(),

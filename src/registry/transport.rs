@@ -34,6 +34,8 @@ pub(super) enum Trust {
     With(CertificateFile),
     /// Loopback without an entry in the settings: containerd does not verify it either.
     UnverifiedLoopback,
+    /// Named by the settings as a host whose certificate is not verified.
+    Unverified,
 }
 
 /// One request.
@@ -171,7 +173,12 @@ impl Transport {
             let next = redirect_target(&response, &url, self.limits.header_bytes)?;
             if next.origin() != url.origin() {
                 authorization = None;
-                if trust == Trust::UnverifiedLoopback && !is_loopback(&next) {
+                let is_for_one_host = match trust {
+                    Trust::UnverifiedLoopback => !is_loopback(&next),
+                    Trust::Unverified => true,
+                    Trust::System | Trust::With(_) => false,
+                };
+                if is_for_one_host {
                     trust = Trust::System;
                 }
             }
@@ -315,6 +322,7 @@ impl Transport {
                     .map_err(|_| format!("{} holds no usable certificate", ca.file.display()))?;
                 builder = builder.tls_certs_merge(roots);
             }
+            Trust::Unverified => builder = builder.tls_danger_accept_invalid_certs(true),
             Trust::UnverifiedLoopback => {
                 builder = builder.tls_danger_accept_invalid_certs(true).no_proxy()
             }

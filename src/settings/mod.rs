@@ -1,7 +1,9 @@
 //! Flags, environment and files become one checked [`Settings`]. Nothing else reads the environment.
 
 mod disk_cache;
+pub mod hosts_toml;
 pub mod limits;
+pub mod mirrors;
 mod own_logins;
 pub mod project;
 pub mod registries;

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::Error;
+use super::mirrors::{self, CertsFolder, Endpoint, Route};
 use crate::diagnosis::families;
 use crate::policy::glob::Glob;
 
@@ -19,6 +20,8 @@ const MAX_SIZE: usize = 1 << 20;
 #[derive(Debug, Clone, Default)]
 pub struct Registries {
     hosts: Vec<(Glob, HostSettings)>,
+    /// containerd's folder of `hosts.toml` files.
+    containerd: CertsFolder,
     /// Addresses a webhook may connect to although its door would refuse them.
     pub allow_addresses: Vec<AllowedAddress>,
     /// Refuse private ranges too.
@@ -39,8 +42,8 @@ pub struct HostSettings {
     pub node_credentials: Option<NodeCredentials>,
     pub ask: bool,
     pub requests_in_flight: Option<usize>,
-    /// Mirrors that nodes may use; they are not asked, so findings are only likely.
-    pub mirrors: Vec<Mirror>,
+    /// Asked in order before the host itself.
+    pub mirrors: Vec<Endpoint>,
 }
 
 impl Default for HostSettings {
@@ -77,7 +80,7 @@ pub enum NodeCredentials {
 #[serde(deny_unknown_fields)]
 pub struct Mirror {
     pub url: String,
-    /// Whether the Pod's credential is offered to the mirror.
+    /// Whether logins for the registry are offered to the mirror.
     #[serde(default)]
     pub credentials: bool,
 }
@@ -96,6 +99,7 @@ struct File {
     allow_addresses: Vec<String>,
     public_only: bool,
     local: Vec<Glob>,
+    containerd_hosts: Option<PathBuf>,
     registry: BTreeMap<String, FileHost>,
 }
 
@@ -112,13 +116,14 @@ struct FileHost {
 }
 
 impl Registries {
-    /// Reads and checks a `registries.toml`; relative `ca` paths start at its folder.
+    /// Reads and checks a `registries.toml`; relative paths in it start at its folder.
     pub fn read(file: &Path) -> Result<Self, Error> {
         let text = super::read(file, MAX_SIZE)?;
         Self::parse(&text, file)
     }
 
-    /// Parses the text of the file named; reads the CA files that it names.
+    /// Parses the text of the file named; reads the CA files and the `hosts.toml` folder that it
+    /// names.
     pub fn parse(text: &str, file: &Path) -> Result<Self, Error> {
         let invalid = |reason: String| Error::Invalid { file: file.to_owned(), reason };
         let parsed: File = toml::from_str(text).map_err(|error| invalid(toml_reason(&error)))?;
@@ -144,13 +149,27 @@ impl Registries {
                     .ok_or_else(|| invalid(format!("allow_addresses: {text:?} is no address")))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { hosts, allow_addresses, public_only: parsed.public_only, local: parsed.local })
+        let containerd = match parsed.containerd_hosts {
+            Some(certs) => CertsFolder::read(&folder.join(certs))?,
+            None => CertsFolder::default(),
+        };
+        let (public_only, local) = (parsed.public_only, parsed.local);
+        Ok(Self { hosts, containerd, allow_addresses, public_only, local })
     }
 
     /// The settings of a registry as images write it (`host[:port]`), the most telling pattern winning.
     pub fn host(&self, registry: &str) -> HostSettings {
         let found = self.hosts.iter().find(|(glob, _)| glob.matches(registry));
         found.map(|(_, settings)| settings.clone()).unwrap_or_default()
+    }
+
+    /// The hosts to ask for a registry, whose own host is contacted as `own`.
+    pub fn route(&self, registry: &str, own: &str) -> Route {
+        let HostSettings { mirrors, plain_http, .. } = self.host(registry);
+        match mirrors.is_empty() {
+            true => self.containerd.route(registry, own, plain_http),
+            false => Route { mirrors, origin: None },
+        }
     }
 
     /// Adds settings for one host, as if the file named it.
@@ -204,6 +223,11 @@ fn check_host(host: &str, settings: FileHost, folder: &Path) -> Result<HostSetti
             return Err(HostError::Invalid(format!("token_realms: {realm:?} is no http(s) URL")));
         }
     }
+    let mirrors = mirrors
+        .iter()
+        .map(mirrors::endpoint)
+        .collect::<Result<_, _>>()
+        .map_err(|reason| HostError::Invalid(format!("mirrors: {reason}")))?;
     let ca = match ca {
         None => None,
         Some(path) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::manifests::{docker_config, pod, pod_with_secret, secret};
 use super::sandbox::{Report, Run, Sandbox};
 use crate::support::tls::Authority;
-use crate::support::{Config, FakeRegistry, Trap};
+use crate::support::{Config, FakeRegistry, Trap, closed_port};
 
 fn with_image(config: Config) -> FakeRegistry {
     let registry = FakeRegistry::start_blocking(config);
@@ -94,11 +94,14 @@ fn nodes_that_may_log_in_make_a_credential_finding_likely() {
 }
 
 #[test]
-fn a_mirror_that_is_not_asked_makes_every_finding_likely() {
+fn a_mirror_that_cannot_be_asked_makes_every_finding_likely() {
     let registry = with_image(Config::open());
-    let settings =
-        "[registry.\"127.0.0.1:*\"]\nmirrors = [{ url = \"https://mirror.internal\" }]\n";
-    let report = check(&pod("p", &format!("{}/app:2", registry.host())), settings);
+    let settings = format!(
+        "[registry.\"{}\"]\nmirrors = [{{ url = \"http://{}\" }}]\n",
+        registry.host(),
+        closed_port()
+    );
+    let report = check(&pod("p", &format!("{}/app:2", registry.host())), &settings);
     assert_eq!(report.told(), ["app:2 finding tag-not-found likely warn"]);
 }
 

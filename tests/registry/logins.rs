@@ -164,8 +164,7 @@ async fn a_finding_about_logins_is_likely_where_nodes_log_in_or_a_secret_was_not
         context.pod_login.is_known = false;
         context.pod_login.unread = vec!["secret pull".to_owned()];
     });
-    let mirrors = app(&registry).knowing(|context| context.has_mirrors = true);
-    for (ask, word) in [(nodes, "nodes"), (unread, "secret pull"), (mirrors, "mirror")] {
+    for (ask, word) in [(nodes, "nodes"), (unread, "secret pull")] {
         let asked = ask.of(&client).await;
         assert!(asked.is_likely() && asked.pulls().is_none(), "{asked:?}");
         assert!(asked.diagnosis.remarks.join(" ").contains(word), "{asked:?}");

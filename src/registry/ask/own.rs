@@ -3,7 +3,7 @@
 
 use tokio::time::Instant;
 
-use super::{Mask, Place, Registry, mask, no_attempt};
+use super::{Host, Mask, Place, Registry, no_attempt};
 use crate::credential::Candidate;
 use crate::diagnosis::Question;
 use crate::diagnosis::cause::Reason;
@@ -15,14 +15,14 @@ impl Registry {
     /// refused; for logins that are only looked up then. Ends within the limit for a question.
     pub async fn ask_own(&self, question: &Question, answer: &mut Answer) {
         let deadline = Instant::now() + self.limits.question;
-        let Some(host) = self.host(&question.reference) else { return };
-        let place =
-            Place { host: &host, reference: &question.reference, deadline, mask: mask(question) };
-        let let_in = self.attempt_own(&place, question, answer).await.map(Some);
+        let Some(way) = self.way(&question.reference) else { return };
+        let place = way.place(question, deadline);
+        let let_in = self.attempt_own(&place, question, answer).await;
         self.add_contents(&place, question, let_in, answer).await;
     }
 
-    /// Asks with each login alone and then with none: one attempt for each.
+    /// Asks the image's own host, no mirror, with each login alone and then with none: one attempt
+    /// for each.
     pub async fn ask_each(&self, reference: &Reference, logins: &[&Candidate]) -> Vec<Attempt> {
         let logins_and_nobody = logins.iter().map(|login| Some(*login)).chain([None]);
         let Some(host) = self.host(reference) else {
@@ -32,25 +32,26 @@ impl Registry {
         let mut answer = Answer::default();
         for login in logins_and_nobody {
             let deadline = Instant::now() + self.limits.question;
-            let place = Place { host: &host, reference, deadline, mask: mask.clone() };
+            let place =
+                Place { host: &host, mirrors: &[], reference, deadline, mask: mask.clone() };
             self.attempt(&place, login, Whose::Pod, &mut answer).await;
         }
         answer.attempts
     }
 
-    /// The login that was let in, if any was.
+    /// The login that was let in, if any was, and where.
     pub(super) async fn attempt_own<'a>(
         &self,
-        place: &Place<'_>,
+        place: &Place<'a>,
         question: &'a Question,
         answer: &mut Answer,
-    ) -> Option<&'a Candidate> {
+    ) -> Option<(Option<&'a Candidate>, &'a Host)> {
         if !another_login_may_help(answer) {
             return None;
         }
         for candidate in &question.own {
-            if self.attempt(place, Some(candidate), Whose::Own, answer).await {
-                return Some(candidate);
+            if let Some(host) = self.attempt(place, Some(candidate), Whose::Own, answer).await {
+                return Some((Some(candidate), host));
             }
         }
         None

@@ -1,18 +1,21 @@
 //! `diagnose`: why does the image of a Pod not pull? Reads what the kubelet left on the Pod and in its
-//! events, or one text alone; asks nobody.
+//! events, or one text alone; asks a registry only with `--ask`.
 
+use std::collections::BTreeSet;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::{Exit, Failure, Out, inputs};
-use crate::diagnosis::kubelet::{self, Event, Text};
-use crate::report::diagnosis::{self, Told};
-use crate::settings;
+use crate::diagnosis::kubelet::{self, Event, Stuck, Text};
+use crate::manifest::Extraction;
+use crate::pipeline::{Options, Road};
+use crate::report::diagnosis::{self, Asked, Told};
+use crate::settings::{self, Paths, Settings};
 
-/// Tell why the image of a Pod does not pull, from what its kubelet says; asks nothing
+/// Tell why the image of a Pod does not pull, from what its kubelet says
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Pods as `kubectl get pod -o json` prints them; `-` reads standard input
@@ -24,6 +27,15 @@ pub(super) struct Arguments {
     /// Read this text of a kubelet or a runtime; `-` reads standard input
     #[arg(long, value_name = "TEXT|-", conflicts_with = "pods")]
     message: Option<String>,
+    /// Ask the registries about the images, too, without a login and with your own
+    #[arg(long, conflicts_with = "message")]
+    ask: bool,
+    /// How registries are reached; default: pullproof/registries.toml in your config folder
+    #[arg(long, value_name = "FILE", requires = "ask")]
+    registries: Option<PathBuf>,
+    /// Your own logins; default: as for validate
+    #[arg(long, value_name = "FILE", requires = "ask")]
+    authfile: Option<PathBuf>,
     /// Form of the diagnosis
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Form,
@@ -67,8 +79,30 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
             .hint("kubectl get pod NAME -o json | pullproof diagnose -\nor, for one text: pullproof diagnose --message TEXT"));
     }
     let stuck: Vec<_> = pods.iter().flat_map(|pod| kubelet::stuck(pod, &events)).collect();
-    let told = Told::Pods { read: pods.len(), stuck: &stuck, events: !events.is_empty() };
+    let asked = if arguments.ask { ask(&arguments, &stuck)? } else { Asked::new() };
+    let told =
+        Told::Pods { read: pods.len(), stuck: &stuck, events: !events.is_empty(), asked: &asked };
     tell(&told, arguments.output, out)
+}
+
+/// What the registries say of the images that Pods wait for, each asked once.
+fn ask(arguments: &Arguments, stuck: &[Stuck]) -> Result<Asked, Failure> {
+    let settings = Settings::load(&Paths {
+        registries: arguments.registries.clone(),
+        authfile: arguments.authfile.clone(),
+        without_own_logins: false,
+    })
+    .map_err(Failure::misuse)?;
+    for note in &settings.notes {
+        super::note(&format!("note: {note}"));
+    }
+    let images: BTreeSet<&str> = stuck.iter().filter_map(|it| it.image.as_deref()).collect();
+    let uses = images.into_iter().map(inputs::named).collect();
+    let extraction = Extraction { uses, ..Extraction::default() };
+    let (registry, options) = (inputs::registry(&settings), Options::default());
+    let road = Road { settings: &settings, policies: &[], registry: &registry, options: &options };
+    let report = inputs::runtime()?.block_on(road.check(extraction, &|_, _| {}));
+    Ok(report.results.into_iter().map(|result| (result.image, result.diagnosis)).collect())
 }
 
 fn tell(told: &Told, form: Form, out: &Out) -> Result<Exit, Failure> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Options, json, outside};
 use crate::diagnosis::kubelet::{Reading, Stuck, shown, words};
-use crate::diagnosis::{Cause, Certainty};
+use crate::diagnosis::{Cause, Certainty, Diagnosis, Outcome};
 
 /// Further containers named for one image.
 const NAMED: usize = 3;
@@ -22,8 +22,11 @@ pub enum Told<'a> {
     /// One text alone.
     Message { message: &'a str, reading: &'a Reading },
     /// So many Pods, and those of their containers that wait for an image.
-    Pods { read: usize, stuck: &'a [Stuck], events: bool },
+    Pods { read: usize, stuck: &'a [Stuck], events: bool, asked: &'a Asked },
 }
+
+/// What the registries say of the images that were asked about, by the image as written.
+pub type Asked = BTreeMap<String, Diagnosis>;
 
 /// One image with one set of causes, and the containers that wait for it.
 struct Trouble<'a> {
@@ -77,7 +80,8 @@ pub fn text(told: &Told, options: &Options) -> String {
     let mut out = String::new();
     for trouble in &troubles {
         let events = matches!(told, Told::Pods { events: true, .. });
-        let lines = lines(trouble, events).into_iter().map(Element::from);
+        let lines =
+            lines(trouble, events, from_here(told, trouble.image)).into_iter().map(Element::from);
         let title = Paint::ERROR.primary_title(title(trouble)).id(trouble.cause.id());
         out.push_str(&renderer.render(&[title.elements(lines)]));
         out.push_str("\n\n");
@@ -133,7 +137,18 @@ fn place(stuck: &Stuck) -> String {
     }
 }
 
-fn lines(trouble: &Trouble, has_events: bool) -> Vec<Message<'static>> {
+fn from_here<'a>(told: &Told<'a>, image: Option<&str>) -> Option<&'a Diagnosis> {
+    match told {
+        Told::Pods { asked, .. } => asked.get(image?),
+        Told::Message { .. } => None,
+    }
+}
+
+fn lines(
+    trouble: &Trouble,
+    has_events: bool,
+    from_here: Option<&Diagnosis>,
+) -> Vec<Message<'static>> {
     let Trouble { cause, reading, .. } = trouble;
     let mut lines = Vec::new();
     if let [_, others @ ..] = trouble.waiting.as_slice()
@@ -147,6 +162,15 @@ fn lines(trouble: &Trouble, has_events: bool) -> Vec<Message<'static>> {
     }
     if !trouble.message.is_empty() {
         lines.push(line("seen by the kubelet", &shown(trouble.message)));
+    }
+    if let Some(Diagnosis { outcome, summary, remarks, .. }) = from_here {
+        let told = match outcome {
+            Outcome::Pullable => format!("{summary}: it pulls"),
+            Outcome::Finding { cause, .. } => format!("{cause}: {summary}"),
+            Outcome::Inconclusive { .. } => format!("could not tell: {summary}"),
+        };
+        lines.push(line("seen from here", &told));
+        lines.extend(remarks.iter().map(|remark| line("note", remark)));
     }
     if let (Some(contacted), Some(host)) = (&reading.contacted, &reading.host)
         && contacted != host
@@ -193,7 +217,7 @@ pub fn json(told: &Told) -> String {
         host: reading.and_then(|it| it.host.as_deref()),
         contacted: reading.and_then(|it| it.contacted.as_deref()),
         note: reading.and_then(|it| it.note.as_deref()),
-        pods: stuck.iter().map(Entry::of).collect(),
+        pods: stuck.iter().map(|it| Entry::of(it, from_here(told, it.image.as_deref()))).collect(),
     })
 }
 
@@ -226,10 +250,26 @@ struct Entry<'a> {
     host: Option<&'a str>,
     contacted: Option<&'a str>,
     message: Option<String>,
+    /// What the registry says to whoever ran this; null where it was not asked.
+    asked: Option<Answer>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    outcome: &'static str,
+    cause: Option<&'static str>,
+    certainty: Option<&'static str>,
+}
+
+impl Answer {
+    fn of(diagnosis: &Diagnosis) -> Self {
+        let (outcome, cause, certainty) = json::split(&diagnosis.outcome);
+        Self { outcome, cause, certainty }
+    }
 }
 
 impl<'a> Entry<'a> {
-    fn of(stuck: &'a Stuck) -> Self {
+    fn of(stuck: &'a Stuck, asked: Option<&Diagnosis>) -> Self {
         let Stuck { namespace, pod, container, image, reason, message, reading } = stuck;
         Self {
             namespace,
@@ -242,6 +282,7 @@ impl<'a> Entry<'a> {
             host: reading.host.as_deref(),
             contacted: reading.contacted.as_deref(),
             message: Some(shown(message)).filter(|text| !text.is_empty()),
+            asked: asked.map(Answer::of),
         }
     }
 }

@@ -117,7 +117,9 @@ impl<'a> Answer<'a> {
 }
 
 /// Outcome, cause or reason, and certainty.
-fn split(outcome: &Outcome) -> (&'static str, Option<&'static str>, Option<&'static str>) {
+pub(super) fn split(
+    outcome: &Outcome,
+) -> (&'static str, Option<&'static str>, Option<&'static str>) {
     match outcome {
         Outcome::Pullable => ("pullable", None, None),
         Outcome::Finding { cause, certainty } => {

@@ -137,3 +137,39 @@ fn b42_b45_no_text_drives_a_terminal_or_a_ci_system() {
     let (_, out, _) = diagnose(&["--message", hostile], "");
     assert!(!out.contains("hunter2"), "{out}");
 }
+
+#[test]
+fn ask_tells_what_the_registry_says_beside_what_the_kubelet_said() {
+    use crate::support::{Config, FakeRegistry};
+    let registry = FakeRegistry::start_blocking(Config::open());
+    registry.push_image("web", "1", "linux/amd64");
+    let stuck = |name: &str, tag: &str| {
+        let image = format!("{}/web:{tag}", registry.host());
+        let mut pod = pod(name, &MESSAGE.replace("r.example/web:1", &image));
+        pod["spec"]["containers"][0]["image"] = image.into();
+        pod
+    };
+    let pods = list(&[stuck("a", "1"), stuck("b", "2"), stuck("c", "2")]);
+    let (code, out, _) = diagnose(&["-", "-o", "json"], &pods);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &told["pods"][0]["asked"]), (0, &Value::Null));
+    assert_eq!(registry.connections(), 0, "nobody is asked without the flag");
+    let own = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(own.path(), "{}").unwrap();
+    let own = own.path().to_str().unwrap();
+    let (code, out, _) = diagnose(&["-", "--ask", "--authfile", own, "-o", "json"], &pods);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let asked: Vec<&Value> =
+        told["pods"].as_array().unwrap().iter().map(|it| &it["asked"]).collect();
+    let absent = json!({"outcome": "finding", "cause": "tag-not-found", "certainty": "certain"});
+    let there = json!({"outcome": "pullable", "cause": null, "certainty": null});
+    assert_eq!((code, asked), (0, vec![&there, &absent, &absent]));
+    assert_eq!(registry.count_of("HEAD", "/v2/web/manifests/2"), 1);
+    let (_, out, _) = diagnose(&["-", "--ask", "--authfile", own], &pods);
+    assert!(out.contains("= seen by the kubelet: Back-off"), "{out}");
+    assert!(
+        out.contains("it pulls\n") && out.contains("= seen from here: tag-not-found: "),
+        "{out}"
+    );
+    assert_eq!(diagnose(&["--ask", "--message", MESSAGE], "").0, 2);
+}

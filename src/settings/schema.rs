@@ -103,8 +103,9 @@ mod tests {
             ("token_realms", _) => "['https://sso.example/token']",
             ("allow_addresses", _) => "['10.0.0.0/8', '127.0.0.1:5000']",
             ("cause", _) => "'tag-not-found'",
-            // Its file has to be there.
-            ("ca", _) => return None,
+            ("url", _) => "'https://mirror.example'",
+            // What they name has to be there.
+            ("ca" | "containerd_hosts", _) => return None,
             (_, "string") => match schema["enum"][0].as_str() {
                 Some(first) => return Some(format!("'{first}'")),
                 None => "'a'",

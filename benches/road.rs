@@ -92,7 +92,11 @@ async fn run(case: &Case) -> (usize, Duration) {
         }
     }
     let folder = tempfile::tempdir().expect("a folder for the cache");
-    let disk_cache = case.disk.then(|| DiskCache { folder: folder.path().into(), refresh: false });
+    let disk_cache = case.disk.then(|| DiskCache {
+        folder: folder.path().into(),
+        refresh: false,
+        loopback: true,
+    });
     let settings = Settings { disk_cache, ..Settings::default() };
     let process = || Registry::new(&settings, Guard::default());
     let (first, second) = (process(), process());

@@ -44,6 +44,7 @@ pub struct Registry {
     facts: Facts,
     /// Facts of earlier runs, where the settings name a cache.
     disk: Option<Arc<Disk>>,
+    keeps_loopback: bool,
     /// Why the cache that the settings name is not used.
     no_disk: Option<String>,
     identities: Identities,
@@ -79,6 +80,7 @@ impl Registry {
             facts: Facts::new(limits.content_cache_bytes),
             identities: shared.unwrap_or_default(),
             disk,
+            keeps_loopback: settings.disk_cache.as_ref().is_some_and(|cache| cache.loopback),
             no_disk,
             settings: settings.registries.clone(),
             limits,

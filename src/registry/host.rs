@@ -241,6 +241,11 @@ impl Host {
         }
     }
 
+    /// Whether the host is this machine.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.base)
+    }
+
     /// Whether the host ever asked anybody for a login.
     pub fn demands_login(&self) -> bool {
         self.demands_login.load(Ordering::Relaxed)

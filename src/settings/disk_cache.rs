@@ -11,13 +11,18 @@ pub struct DiskCache {
     pub folder: PathBuf,
     /// Ask everything anew and keep what is found.
     pub refresh: bool,
+    /// Keep, too, what registries on loopback have: they are somebody's own, and what they hold
+    /// changes between two runs.
+    pub loopback: bool,
 }
 
 impl DiskCache {
-    /// The cache in this folder or in the usual one; `None` where there is no usual one.
+    /// The cache in this folder or in the usual one; `None` where there is no usual one. The usual
+    /// one keeps nothing of loopback.
     pub fn find(folder: Option<PathBuf>, refresh: bool) -> Option<Self> {
+        let loopback = folder.is_some();
         let folder = folder.or_else(|| Some(cache_folder()?.join("pullproof")))?;
-        Some(Self { folder, refresh })
+        Some(Self { folder, refresh, loopback })
     }
 }
 

@@ -93,7 +93,7 @@ fn refresh_asks_again_and_keeps_and_no_cache_does_neither() {
 }
 
 #[test]
-fn the_usual_folder_is_used_without_a_flag_and_not_offline() {
+fn the_usual_folder_is_used_without_a_flag_and_not_offline_and_keeps_nothing_of_loopback() {
     let registry = FakeRegistry::start_blocking(Config::open());
     registry.push_image("app", "1", "linux/amd64");
     let sandbox = Sandbox::with("pod.yaml", pod("p", &format!("{}/app:1", registry.host())));
@@ -107,11 +107,11 @@ fn the_usual_folder_is_used_without_a_flag_and_not_offline() {
     assert_eq!((run(&["--offline"]), usual.exists()), (0, false));
     let cost = run(&[]);
     assert!(cost > 0 && usual.join("key").is_file());
-    assert_eq!(run(&[]), cost);
+    assert_eq!(run(&[]), 2 * cost);
     let mut relative = sandbox.command();
     relative.env("XDG_CACHE_HOME", "relative").args(["validate", "."]);
     assert!(relative.output().unwrap().status.success());
-    assert_eq!((registry.count(), sandbox.work().join("relative").exists()), (cost, false));
+    assert!(!sandbox.work().join("relative").exists());
 }
 
 #[test]

@@ -25,10 +25,15 @@ impl Registry {
         digest: Option<&Digest>,
     ) -> Reply {
         let how = &place.host.settings;
-        if let Some(found) = self.disk.as_ref().and_then(|disk| disk.present(key, how)) {
+        let is_kept = self.keeps_loopback || !place.host.is_loopback();
+        let disk = self.disk.as_ref().filter(|_| is_kept);
+        if let Some(found) = disk.and_then(|disk| disk.present(key, how)) {
             return Reply::Found(found);
         }
         let reply = self.client(place, sender).manifest(&key.target, digest).await;
+        if !is_kept {
+            return reply;
+        }
         let (asked, how) = (key.clone(), how.clone());
         match &reply {
             Reply::Found(found) if !place.mask.covers(&found.host) => {

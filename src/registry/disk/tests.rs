@@ -14,7 +14,8 @@ use crate::registry::identity::{Identities, Identity};
 const D: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 fn disk(folder: &TempDir) -> Disk {
-    let settings = DiskCache { folder: folder.path().join("cache"), refresh: false };
+    let settings =
+        DiskCache { folder: folder.path().join("cache"), refresh: false, loopback: true };
     Disk::open(&settings).unwrap()
 }
 

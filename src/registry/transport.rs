@@ -238,7 +238,7 @@ impl Transport {
         };
         let took = started.elapsed().as_millis();
         // The query may hold a token service's scope, never a secret; it is left out all the same.
-        tracing::debug!(method = %request.method, %host, path = url.path(), login = authorization.is_some(), outcome, ms = took, "asked");
+        tracing::debug!(method = %request.method, %host, path = url.path(), login = authorization.is_some() || request.form.is_some(), outcome, ms = took, "asked");
         answer
     }
 

@@ -42,7 +42,7 @@ pub struct Settings {
 /// Why the settings cannot be used: misuse, exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read {file}: {source}", file = file.display())]
+    #[error("cannot read {file}", file = file.display())]
     Read { file: PathBuf, source: std::io::Error },
     #[error("{file} is not usable: {reason}", file = file.display())]
     Invalid { file: PathBuf, reason: String },

@@ -281,8 +281,8 @@ impl Road<'_> {
             [] => vec![Runtime::ContainerdLocal, Runtime::ContainerdTransfer, Runtime::Crio],
             named => named.to_vec(),
         };
-        let (reference, own) = (reference.clone(), Vec::new());
-        (Question { reference, candidates, own, platforms, runtimes }, context)
+        let (reference, own, fresh) = (reference.clone(), Vec::new(), false);
+        (Question { reference, candidates, own, platforms, runtimes, fresh }, context)
     }
 
     /// Asks with the Pod's credentials, and looks the person's own up only where those are refused.
@@ -292,14 +292,15 @@ impl Road<'_> {
         mut context: Context,
         own: &OwnLogins,
     ) -> Diagnosis {
-        let mut answer = self.registry.ask(&question).await;
+        let mut answer = self.registry.ask(&question, self.registry.deadline()).await;
         if self.options.credentials != Credentials::Pod && another_login_may_help(&answer) {
             let found = own.of(&question.reference).await;
             context.own_failures =
                 found.failures.iter().map(|failed| failed.failure.to_string()).collect();
             context.own_failures.dedup();
             question.own = found.candidates;
-            self.registry.ask_own(&question, &mut answer).await;
+            let deadline = self.registry.deadline();
+            self.registry.ask_own(&question, deadline, &mut answer).await;
         }
         diagnose(&question, &answer, &context)
     }

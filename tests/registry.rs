@@ -100,6 +100,7 @@ pub fn image(text: impl AsRef<str>) -> Ask {
         own: Vec::new(),
         platforms: Vec::new(),
         runtimes: vec![Runtime::ContainerdLocal, Runtime::ContainerdTransfer],
+        fresh: false,
     };
     let pod_login = PodLogin { is_known: true, ..PodLogin::default() };
     let context = Context { asker: "Pod shop/cart".to_owned(), pod_login, ..Context::default() };
@@ -148,7 +149,7 @@ impl Ask {
 
     pub async fn of(self, registry: &Registry) -> Asked {
         let started = Instant::now();
-        let answer = registry.ask(&self.question).await;
+        let answer = registry.ask(&self.question, registry.deadline()).await;
         let took = started.elapsed();
         let diagnosis = diagnose(&self.question, &answer, &self.context);
         let asked = Asked { answer, diagnosis, took };

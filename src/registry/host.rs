@@ -5,20 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
 
 use super::challenge::Use;
 use super::error::NO_CONNECTION;
+use super::lane::Lane;
+use super::stats::Meters;
 use super::transport::{Request, Response, Transport, Trust, authority, is_loopback};
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
 use crate::settings::mirrors::{Endpoint, Verify};
-use crate::settings::{HostSettings, Limits, Registries};
-
-/// How long a host that could not be reached is not asked again.
-const UNREACHABLE: Duration = Duration::from_secs(5);
+use crate::settings::{HostSettings, Limits};
 
 /// Where Docker Hub is reached; it needs no telling what it stands for.
 const DOCKER_HUB: &str = "registry-1.docker.io";
@@ -40,7 +38,7 @@ pub(super) struct Host {
     /// The registry that it stands for where that is another.
     stands_for: Option<String>,
     pub settings: HostSettings,
-    pub permits: Semaphore,
+    pub lane: Lane,
     trust: Trust,
     /// `https://host`, the scheme replaced once it is known.
     base: Url,
@@ -51,7 +49,16 @@ pub(super) struct Host {
     met: Mutex<Option<Option<Use>>>,
     pub head_unsupported: AtomicBool,
     demands_login: AtomicBool,
-    unreachable: Mutex<Option<(Instant, Trouble)>>,
+    unreachable: Mutex<Option<OutOfReach>>,
+    unreachable_for: (Duration, Duration),
+}
+
+/// A host that could not be reached.
+struct OutOfReach {
+    until: Instant,
+    /// In a row.
+    times: u32,
+    trouble: Trouble,
 }
 
 /// What a host is asked.
@@ -68,13 +75,14 @@ impl Host {
         registry: &str,
         settings: HostSettings,
         limits: &Limits,
+        meters: &Meters,
     ) -> Option<Self> {
         let name = authority(&endpoint.url);
         // A host with an entry is reached as the entry says: no search for its scheme.
         let plain_http = endpoint.url.scheme() == "http";
         let ca = settings.ca.clone().filter(|_| !plain_http);
         let settings = HostSettings { plain_http, ca, mirrors: Vec::new(), ..settings };
-        let mut host = Self::new(&name, &name, settings, limits)?;
+        let mut host = Self::new(&name, &name, settings, limits, meters)?;
         host.trust = match (&endpoint.verify, host.settings.ca.clone()) {
             (Verify::Never, _) => Trust::Unverified,
             (Verify::With(ca), _) => Trust::With(ca.clone()),
@@ -99,6 +107,7 @@ impl Host {
         endpoint: &str,
         settings: HostSettings,
         limits: &Limits,
+        meters: &Meters,
     ) -> Option<Self> {
         let mut base = Url::parse(&format!("https://{endpoint}/")).ok()?;
         let mut known_scheme = Some("https");
@@ -126,7 +135,12 @@ impl Host {
             can: Can { resolve: true, pull: true },
             api: "/v2".to_owned(),
             stands_for: None,
-            permits: Semaphore::new(settings.requests_in_flight.unwrap_or(limits.in_flight_host)),
+            lane: Lane::new(
+                settings.requests_in_flight.unwrap_or(limits.in_flight_host),
+                settings.rate,
+                limits,
+                meters.of(registry),
+            ),
             settings,
             trust,
             base,
@@ -137,6 +151,7 @@ impl Host {
             head_unsupported: AtomicBool::new(false),
             demands_login: AtomicBool::new(false),
             unreachable: Mutex::default(),
+            unreachable_for: (limits.unreachable, limits.unreachable_longest),
         })
     }
 
@@ -159,7 +174,7 @@ impl Host {
 
     /// The trust for connections to this host; a token service elsewhere is trusted by the settings
     /// of its own name, or as the system trusts.
-    pub fn trust_for(&self, url: &Url, settings: &Registries) -> Trust {
+    pub fn trust_for(&self, url: &Url, transport: &Transport) -> Trust {
         let is_own = match self.trust {
             Trust::Unverified => url.origin() == self.url("").origin(),
             _ => url.host() == self.base.host(),
@@ -167,7 +182,7 @@ impl Host {
         if is_own {
             return self.trust.clone();
         }
-        settings.host(&authority(url)).ca.map_or(Trust::System, Trust::With)
+        transport.trust_by_settings(url)
     }
 
     /// Sends a request to the host itself. A host that was just seen to be out of reach is not tried.
@@ -177,31 +192,48 @@ impl Host {
         mut request: Request,
         deadline: Instant,
     ) -> Result<Response, Trouble> {
-        if let Some((seen, trouble)) = &*lock(&self.unreachable)
-            && seen.elapsed() < UNREACHABLE
+        if let Some(out) = &*lock(&self.unreachable)
+            && Instant::now() < out.until
         {
-            return Err(trouble.clone());
+            return Err(out.trouble.clone());
         }
         let sent = if lock(&self.known_scheme).is_some() {
-            transport.send(&request, &self.trust, &self.permits, deadline).await
+            transport.send(&request, &self.trust, &self.lane, deadline).await
         } else {
             let _probing = self.scheme.lock().await;
             if lock(&self.known_scheme).is_some() {
                 let scheme = self.url("").scheme().to_owned();
                 request.url = with_scheme(request.url, &scheme);
-                transport.send(&request, &self.trust, &self.permits, deadline).await
+                transport.send(&request, &self.trust, &self.lane, deadline).await
             } else {
                 self.probe(transport, request, deadline).await
             }
         };
         // A redirect's target may be dead too; that says nothing about this host.
-        if let Err(trouble) = &sent
-            && trouble.host == authority(&self.url(""))
-            && is_out_of_reach(trouble)
-        {
-            *lock(&self.unreachable) = Some((Instant::now(), trouble.clone()));
+        match &sent {
+            Ok(_) => *lock(&self.unreachable) = None,
+            Err(trouble) => {
+                if trouble.host == authority(&self.url("")) && is_out_of_reach(trouble) {
+                    self.leave_alone(trouble);
+                }
+            }
         }
         sent
+    }
+
+    /// Asks nothing for a while, longer with every time in a row. Those that fail together are one.
+    fn leave_alone(&self, trouble: &Trouble) {
+        let mut unreachable = lock(&self.unreachable);
+        let now = Instant::now();
+        let before = unreachable.as_ref();
+        if before.is_some_and(|out| now < out.until) {
+            return;
+        }
+        let (shortest, longest) = self.unreachable_for;
+        let times = before.map_or(0, |out| out.times);
+        let pause = shortest.saturating_mul(1 << times.min(16)).min(longest);
+        let trouble = trouble.clone();
+        *unreachable = Some(OutOfReach { until: now + pause, times: times + 1, trouble });
     }
 
     /// https first, then plain http where the port does not speak TLS.
@@ -211,7 +243,7 @@ impl Host {
         mut request: Request,
         deadline: Instant,
     ) -> Result<Response, Trouble> {
-        let sent = transport.send(&request, &self.trust, &self.permits, deadline).await;
+        let sent = transport.send(&request, &self.trust, &self.lane, deadline).await;
         let speaks_http = sent.as_ref().is_err_and(may_speak_http);
         if !speaks_http {
             if sent.is_ok() {
@@ -221,7 +253,7 @@ impl Host {
         }
         *lock(&self.known_scheme) = Some("http");
         request.url = with_scheme(request.url, "http");
-        transport.send(&request, &self.trust, &self.permits, deadline).await
+        transport.send(&request, &self.trust, &self.lane, deadline).await
     }
 
     /// The challenge the host is known for: `None` before anybody asked, `Some(None)` when the first

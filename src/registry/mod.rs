@@ -3,6 +3,7 @@
 
 mod ask;
 mod body;
+mod breaker;
 mod cache;
 pub mod challenge;
 mod client;
@@ -11,12 +12,15 @@ mod disk;
 mod error;
 pub mod guard;
 mod host;
+mod hosts;
 pub mod identity;
+mod lane;
 mod mask;
 mod pause;
 mod quota;
 mod redirect;
 mod resolve;
+mod stats;
 mod token;
 mod transport;
 
@@ -25,7 +29,9 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 
 pub use ask::{Registry, another_login_may_help};
+pub use breaker::Breaker;
 pub use guard::{Door, Guard};
+pub use stats::{RegistryStats, Stats};
 
 use crate::credential::Credential;
 

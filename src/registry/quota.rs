@@ -4,13 +4,11 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::Registry;
 use super::ask::Place;
 use super::body;
 use super::client::NotAuthorised;
-use super::mask::Mask;
+use super::mask::LazyMask;
 use super::transport::Response;
 use crate::credential::Candidate;
 use crate::diagnosis::cause::{Cause, Reason};
@@ -26,7 +24,7 @@ impl Registry {
         reference: &Reference,
         login: Option<&Candidate>,
     ) -> Result<Quota, Trouble> {
-        let Some(host) = self.host(reference) else {
+        let Some(host) = self.hosts.own(reference) else {
             return Err(Trouble {
                 reason: Reason::Seen(Cause::DnsFailure),
                 host: reference.registry().to_owned(),
@@ -34,9 +32,8 @@ impl Registry {
                 text: "the host is no usable address".to_owned(),
             });
         };
-        let deadline = Instant::now() + self.limits.question;
-        let mask = Mask::new(login.map(|candidate| &candidate.credential));
-        let place = Place { host: &host, mirrors: &[], reference, deadline, mask };
+        let mask = LazyMask::new(login.map(|candidate| &candidate.credential));
+        let place = Place::of(&host, reference, self.deadline(), &mask);
         let target = match reference.target() {
             Target::Tag(tag) => tag.to_owned(),
             Target::Digest(digest) => digest.to_string(),

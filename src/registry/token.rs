@@ -11,13 +11,13 @@ use moka::future::Cache;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
 
 use super::basic;
 use super::body;
 use super::identity::Identity;
+use super::lane::Lane;
 use super::mask::Mask;
 use super::transport::{Request, Response, Transport, Trust, bad_answer};
 use crate::credential::Credential;
@@ -74,7 +74,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 pub(super) struct Reach<'a> {
     pub transport: &'a Transport,
     pub trust: &'a Trust,
-    pub permits: &'a Semaphore,
+    pub lane: &'a Lane,
     pub deadline: Instant,
     pub cap: usize,
     pub error_cap: usize,
@@ -83,7 +83,7 @@ pub(super) struct Reach<'a> {
 
 impl Reach<'_> {
     async fn send(&self, request: &Request) -> Result<Response, Trouble> {
-        self.transport.send(request, self.trust, self.permits, self.deadline).await
+        self.transport.send(request, self.trust, self.lane, self.deadline).await
     }
 }
 

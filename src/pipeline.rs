@@ -1,13 +1,15 @@
 //! The road: uses of images become questions, equal ones are asked once, answers are diagnosed and
 //! judged, and a report comes out. The one place that joins the rooms; knows no door.
 
+mod order;
 mod verdicts;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::StreamExt;
+use futures_util::StreamExt as _;
 
 use crate::baseline::Baseline;
 use crate::credential::Source;
@@ -74,6 +76,16 @@ struct Group {
     uses: Vec<ImageUse>,
     task: Task,
     wanted: BTreeMap<Platform, String>,
+}
+
+impl Group {
+    /// Who is asked; nobody for what is known.
+    fn host(&self) -> String {
+        match &self.task {
+            Task::Known(_) => String::new(),
+            Task::Ask(question, _) => question.reference.registry().to_owned(),
+        }
+    }
 }
 
 /// What is to be done for a group.
@@ -313,16 +325,16 @@ impl Road<'_> {
         progress: Progress<'_>,
     ) -> Vec<Answered> {
         let total = groups.iter().filter(|group| matches!(group.task, Task::Ask(..))).count();
-        let work = groups.into_iter().map(async |group| {
+        let work = async |group: Group| {
             let Group { uses, task, wanted } = group;
             let (diagnosis, asked) = match task {
                 Task::Known(diagnosis) => (*diagnosis, false),
                 Task::Ask(question, context) => (self.ask(*question, *context, own).await, true),
             };
             (self.answered(uses, diagnosis, wanted, bench), asked)
-        });
-        let mut answered =
-            futures_util::stream::iter(work).buffer_unordered(self.settings.limits.in_flight);
+        };
+        let lines = self.settings.limits.in_flight;
+        let mut answered = pin!(order::by_host(groups, Group::host, lines, work));
         let (mut results, mut done) = (Vec::new(), 0);
         progress(0, total);
         while let Some((answers, asked)) = answered.next().await {

@@ -109,7 +109,7 @@ mod tests {
         let bucket = Bucket::new(5.0);
         let now = Instant::now() + Duration::from_secs(60);
         let late = now + Duration::from_secs(60);
-        let mut wait = || (bucket.take(now, late).unwrap() - now).as_millis();
+        let wait = || (bucket.take(now, late).unwrap() - now).as_millis();
         assert_eq!([wait(), wait(), wait(), wait(), wait()], [0; 5]);
         assert_eq!([wait(), wait()], [200, 400]);
         assert!(bucket.take(now, now + Duration::from_millis(500)).is_none());

@@ -275,3 +275,18 @@ fn no_attempt(reference: &Reference, nobody: Nobody) -> Attempt {
         mirrors: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server's tasks wander between threads.
+    #[test]
+    fn questions_may_be_asked_from_any_thread() {
+        fn is_send<T: Send>(_: impl FnOnce(&'static Registry, &'static Question) -> T) {}
+        is_send(|registry, question| async {
+            let mut answer = registry.ask(question, registry.deadline()).await;
+            registry.ask_own(question, registry.deadline(), &mut answer).await;
+        });
+    }
+}

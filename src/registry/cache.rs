@@ -123,8 +123,10 @@ impl Fact {
         limits: &Limits,
     ) -> Self {
         let seen = Instant::now();
+        let failures = before.map_or(0, |before| before.failures);
         let failures = match &reply {
-            Reply::Trouble(_) => before.map_or(0, |before| before.failures).saturating_add(1),
+            Reply::Trouble(trouble) if was_not_sent(trouble) => failures,
+            Reply::Trouble(_) => failures.saturating_add(1),
             _ => 0,
         };
         let earlier = match &reply {
@@ -143,7 +145,8 @@ impl Fact {
             // Not asked: what keeps from asking decides when it is.
             Reply::Trouble(trouble) if was_not_sent(trouble) => Duration::ZERO,
             Reply::Trouble(_) => {
-                let doubled = limits.unreachable.saturating_mul(1 << (failures - 1).min(16));
+                let doubled =
+                    limits.unreachable.saturating_mul(1 << failures.saturating_sub(1).min(16));
                 doubled.min(limits.unreachable_longest)
             }
         };

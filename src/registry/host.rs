@@ -49,16 +49,8 @@ pub(super) struct Host {
     met: Mutex<Option<Option<Use>>>,
     pub head_unsupported: AtomicBool,
     demands_login: AtomicBool,
-    unreachable: Mutex<Option<OutOfReach>>,
-    unreachable_for: (Duration, Duration),
-}
-
-/// A host that could not be reached.
-struct OutOfReach {
-    until: Instant,
-    /// In a row.
-    times: u32,
-    trouble: Trouble,
+    unreachable: Mutex<Option<(Instant, Trouble)>>,
+    unreachable_for: Duration,
 }
 
 /// What a host is asked.
@@ -151,7 +143,7 @@ impl Host {
             head_unsupported: AtomicBool::new(false),
             demands_login: AtomicBool::new(false),
             unreachable: Mutex::default(),
-            unreachable_for: (limits.unreachable, limits.unreachable_longest),
+            unreachable_for: limits.unreachable,
         })
     }
 
@@ -192,10 +184,10 @@ impl Host {
         mut request: Request,
         deadline: Instant,
     ) -> Result<Response, Trouble> {
-        if let Some(out) = &*lock(&self.unreachable)
-            && Instant::now() < out.until
+        if let Some((seen, trouble)) = &*lock(&self.unreachable)
+            && seen.elapsed() < self.unreachable_for
         {
-            return Err(out.trouble.clone());
+            return Err(trouble.clone());
         }
         let sent = if lock(&self.known_scheme).is_some() {
             transport.send(&request, &self.trust, &self.lane, deadline).await
@@ -210,30 +202,13 @@ impl Host {
             }
         };
         // A redirect's target may be dead too; that says nothing about this host.
-        match &sent {
-            Ok(_) => *lock(&self.unreachable) = None,
-            Err(trouble) => {
-                if trouble.host == authority(&self.url("")) && is_out_of_reach(trouble) {
-                    self.leave_alone(trouble);
-                }
-            }
+        if let Err(trouble) = &sent
+            && trouble.host == authority(&self.url(""))
+            && is_out_of_reach(trouble)
+        {
+            *lock(&self.unreachable) = Some((Instant::now(), trouble.clone()));
         }
         sent
-    }
-
-    /// Asks nothing for a while, longer with every time in a row. Those that fail together are one.
-    fn leave_alone(&self, trouble: &Trouble) {
-        let mut unreachable = lock(&self.unreachable);
-        let now = Instant::now();
-        let before = unreachable.as_ref();
-        if before.is_some_and(|out| now < out.until) {
-            return;
-        }
-        let (shortest, longest) = self.unreachable_for;
-        let times = before.map_or(0, |out| out.times);
-        let pause = shortest.saturating_mul(1 << times.min(16)).min(longest);
-        let trouble = trouble.clone();
-        *unreachable = Some(OutOfReach { until: now + pause, times: times + 1, trouble });
     }
 
     /// https first, then plain http where the port does not speak TLS.

@@ -61,6 +61,10 @@ fn was_not_asked_for(reply: &Reply) -> bool {
 pub(super) fn answered(attempt: &Attempt) -> Seen {
     let mut seen = of_reply(&attempt.reply);
     seen.text.push_str(&age(attempt.origin));
+    if let Some(trouble) = &attempt.unlisted {
+        seen.text
+            .push_str(&format!("; its tags could not be listed: {}", of_trouble(trouble).text));
+    }
     if let Some(proof) = proof(&attempt.repository) {
         seen.text.push_str(proof);
     }

@@ -19,7 +19,7 @@ use super::identity::Identity;
 use super::mask::Mask;
 use super::token::{self, Reach, TokenFailure, TokenKey, Tokens};
 use super::transport::{Request, Response, Transport, authority, bad_answer, jitter, pulls_left};
-use super::{basic, body};
+use super::{basic, body, urls};
 use crate::credential::Credential;
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::{Auth, By, Found, Refusal, Reply, Trouble};
@@ -179,7 +179,11 @@ impl Client<'_> {
         if let Some(known) = self.host.met() {
             return Met::Known(known);
         }
+        let began = Instant::now();
         let answer = self.host.send(self.transport, request(None), self.deadline).await;
+        if let Err(trouble) = &answer {
+            self.host.never_answered(trouble, began.elapsed() >= self.limits.headers);
+        }
         let challenge = answer
             .as_ref()
             .ok()
@@ -536,7 +540,7 @@ impl Client<'_> {
         Ok(Some(Found {
             host: response.host.clone(),
             digest,
-            media_type: clean(&mask.hide(media_type), 120),
+            media_type: clean(&urls::plain(&mask.hide(media_type)), 120),
             pulls_left: pulls_left(&response.headers),
             auth: Some(auth),
         }))
@@ -581,9 +585,11 @@ impl Client<'_> {
         }
         let (codes, text) = body::error(response, self.limits.error_bytes, mask);
         let challenge_error = match self.challenge(response) {
-            Use::Bearer(bearer) => bearer.error.map(|error| mask.hide(&error)),
+            Use::Bearer(bearer) => bearer.error.map(|error| urls::plain(&mask.hide(&error))),
             _ => None,
         };
+        // Who answered in another's place saw no login.
+        let auth = if response.led_away { Auth::NotDemanded } else { auth };
         Reply::Refused(Refusal {
             host: response.host.clone(),
             by: By::Registry,

@@ -211,6 +211,15 @@ impl Host {
         sent
     }
 
+    /// The first question to the host met no answer: those that waited for it need not try as well.
+    /// `in_full`: all the time was waited that an answer may take.
+    pub fn never_answered(&self, trouble: &Trouble, in_full: bool) {
+        let is_silent = trouble.reason == Reason::Seen(Cause::Timeout);
+        if in_full && is_silent && trouble.host == authority(&self.base) {
+            *lock(&self.unreachable) = Some((Instant::now(), trouble.clone()));
+        }
+    }
+
     /// https first, then plain http where the port does not speak TLS.
     async fn probe(
         &self,

@@ -23,6 +23,7 @@ mod resolve;
 mod stats;
 mod token;
 mod transport;
+mod urls;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

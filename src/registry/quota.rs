@@ -10,6 +10,7 @@ use super::body;
 use super::client::NotAuthorised;
 use super::mask::LazyMask;
 use super::transport::Response;
+use super::urls;
 use crate::credential::Candidate;
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::{By, Quota, Refusal, Trouble};
@@ -53,7 +54,7 @@ fn read(response: &Response, cap: usize) -> Result<Quota, Trouble> {
         limit: limit.and_then(number),
         remaining: remaining.and_then(number),
         window: limit.and_then(window).or_else(|| remaining.and_then(window)),
-        source: header("docker-ratelimit-source").map(|source| clean(source, 120)),
+        source: header("docker-ratelimit-source").map(|source| clean(&urls::plain(source), 120)),
     };
     let tells = quota.limit.is_some() || quota.remaining.is_some();
     let trouble = |cause, text: String| Trouble {

@@ -302,6 +302,8 @@ fn read(
                 challenge_error: None,
             }))
         }
+        // Nobody but the realm may see a login, and whom it names need not be asked.
+        300..=399 => Err(trouble(Cause::BadAnswer, "a redirect, which is not followed")),
         _ => Err(trouble(Cause::BadAnswer, "an answer that is no token")),
     }
 }
@@ -348,7 +350,8 @@ mod tests {
     use serde_json::json;
 
     fn response(body: &str) -> Response {
-        Response { status: 200, headers: Default::default(), body: body.into(), host: "h".into() }
+        let (host, headers) = ("h".into(), Default::default());
+        Response { status: 200, headers, body: body.into(), host, led_away: false }
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(super) struct Response {
     pub body: Vec<u8>,
     /// The host that answered, after redirects.
     pub host: String,
+    /// A redirect to another origin took the login off.
+    pub led_away: bool,
 }
 
 impl Response {
@@ -199,7 +201,9 @@ impl Transport {
                 self.exchange(request, &url, authorization.as_ref(), &trust, lane).await?;
             let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             if !is_redirect || !request.follow_redirects {
-                return self.read(response, request, &url).await;
+                let read = self.read(response, request, &url).await;
+                let led_away = request.authorization.is_some() && authorization.is_none();
+                return read.map(|response| Response { led_away, ..response });
             }
             let next = redirect_target(&response, &url, self.limits.header_bytes)?;
             if next.origin() != url.origin() {
@@ -328,7 +332,7 @@ impl Transport {
                 }
             }
         }
-        Ok(Response { status: status.as_u16(), headers, body, host })
+        Ok(Response { status: status.as_u16(), headers, body, host, led_away: false })
     }
 
     fn client(&self, trust: &Trust, url: &Url) -> Result<Client, String> {

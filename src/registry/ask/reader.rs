@@ -19,6 +19,7 @@ use crate::registry::content::{self, ACCEPT, Listed, Manifest};
 use crate::registry::host::Host;
 use crate::registry::identity::Identity;
 use crate::registry::transport::{Response, bad_answer};
+use crate::registry::urls;
 
 impl Registry {
     /// Adds the contents when platforms are wanted. `let_in`: who found the image (`None`: nobody in
@@ -262,7 +263,7 @@ impl Reader<'_> {
 
     /// A type as the registry names it, fit to be shown.
     fn shown(&self, media_type: &str) -> String {
-        crate::text::clean(&self.client.mask.hide(media_type), 120)
+        crate::text::clean(&urls::plain(&self.client.mask.hide(media_type)), 120)
     }
 
     fn bad(&self, text: &str) -> Unread {

@@ -9,6 +9,7 @@ pub(crate) mod families;
 pub mod kubelet;
 mod platforms;
 pub mod question;
+mod reading;
 mod seen;
 mod standing;
 pub mod suggest;

@@ -22,7 +22,7 @@ use crate::image::{ImageUse, Platform, PullPolicy, Reference, Role, pull_policy}
 use crate::logins::{Login, Logins};
 use crate::manifest::{Extraction, Note};
 use crate::policy::matching::Subject;
-use crate::policy::{Action, IgnoreRule, ImageCheckPolicy, wants};
+use crate::policy::{IgnoreRule, ImageCheckPolicy, wants};
 use crate::registry::identity::Identity;
 use crate::registry::{Registry, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
@@ -94,6 +94,8 @@ enum Key {
         platforms: Vec<Platform>,
         login: PodLogin,
         is_volume: bool,
+        /// A flag that names an image asks for no Pod.
+        has_pod: bool,
     },
 }
 
@@ -121,6 +123,7 @@ impl Road<'_> {
         results.sort_by_cached_key(place_of);
         let mut notes: Vec<Note> = extraction.notes;
         notes.extend(own.failures().iter().map(helper_failed));
+        notes.extend(logins.not_read());
         bench.waivers.finish(&mut notes);
         notes.sort_by(|a, b| a.place.cmp(&b.place));
         let summary = self.summary(&results, files, started);
@@ -186,7 +189,11 @@ impl Road<'_> {
             known(why, without_asking(outcome, summary, "not asked"))
         };
         if let Some(why) = self.never_pulled(found, reference) {
-            return not_asked(why);
+            let (key, mut task, wanted) = not_asked(why);
+            if let Task::Known(diagnosis) = &mut task {
+                diagnosis.never_pulled = true;
+            }
+            return (key, task, wanted);
         }
         let login = match self.options.credentials {
             Credentials::Own => Arc::default(),
@@ -228,6 +235,7 @@ impl Road<'_> {
             platforms: question.platforms.clone(),
             login: context.pod_login.clone(),
             is_volume: context.is_volume,
+            has_pod: !context.asker.is_empty(),
         };
         (key, Task::Ask(Box::new(question), Box::new(context)), wanted)
     }
@@ -335,22 +343,12 @@ impl Road<'_> {
     }
 
     fn summary(&self, results: &[Answered], files: usize, started: Instant) -> Summary {
-        let count =
-            |test: &dyn Fn(&Answered) -> bool| results.iter().filter(|result| test(result)).count();
         Summary {
-            images: count(&|result| result.broken.is_none()),
             files,
-            pullable: count(&|result| result.diagnosis.outcome == Outcome::Pullable),
-            findings: count(&|result| matches!(result.diagnosis.outcome, Outcome::Finding { .. })),
-            inconclusive: count(&|result| {
-                matches!(result.diagnosis.outcome, Outcome::Inconclusive { .. })
-            }),
-            deny: count(&|result| result.verdict.action == Action::Deny),
-            warn: count(&|result| result.verdict.action == Action::Warn),
             requests: self.registry.requests(),
             elapsed: started.elapsed(),
-            platforms_asked: results.iter().any(|result| !result.wanted.is_empty()),
             offline: self.options.offline,
+            ..Summary::of(results)
         }
     }
 }

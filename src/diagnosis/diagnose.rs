@@ -6,7 +6,7 @@ use super::cause::{Cause, Certainty, Reason};
 use super::evidence::{Answer, Attempt, Contents, Found, Trouble, Whose};
 use super::question::{Context, Question};
 use super::reading::{Reading, readings};
-use super::{Diagnosis, Listed, Outcome, Seen, platforms, seen};
+use super::{Diagnosis, Listed, Outcome, Seen, families, platforms, seen};
 use crate::image::media_type::{Kind, kind};
 
 /// Reads the answer to a question.
@@ -18,6 +18,7 @@ pub fn diagnose(question: &Question, answer: &Answer, context: &Context) -> Diag
         None => refused(&words),
     };
     diagnosis.evidence = seen::evidence(answer);
+    diagnosis.age = answer.found().and_then(|(_, found)| found.age);
     add_login_findings(&mut diagnosis, &words);
     diagnosis.remarks.extend(advice::remarks(&diagnosis.outcome, &words));
     diagnosis
@@ -51,6 +52,8 @@ pub fn without_asking(outcome: Outcome, summary: String, label: &str) -> Diagnos
         evidence: Vec::<Seen>::new(),
         advice,
         remarks: Vec::new(),
+        age: None,
+        never_pulled: false,
     }
 }
 
@@ -157,10 +160,13 @@ fn login_cause(cause: Cause, words: &Words<'_>) -> Cause {
 /// `likely` where a node may know better; see the causes page.
 fn certainty(cause: Cause, words: &Words<'_>) -> Certainty {
     let context = words.context;
+    // Where everything is public no login that could not be read would find more.
+    let login_helps = cause != Cause::AbsentOrPrivate
+        || !families::holds_nothing_private(words.registry(), words.repository());
     let login_unknown = context.nodes_may_log_in
-        || !context.pod_login.unread.is_empty()
+        || (login_helps && !context.pod_login.unread.is_empty())
         || (context.own_only && !context.asker.is_empty())
-        || advice::own_login_decides(words);
+        || (login_helps && advice::own_login_decides(words));
     let about_place = cause == Cause::BlockedByRegistry && words.is_blocked_by_place();
     if words.answer.missed_mirror().is_some()
         || about_place
@@ -194,6 +200,8 @@ pub(super) fn finding(cause: Cause, words: &Words<'_>) -> Diagnosis {
         runs,
         evidence: Vec::new(),
         remarks: Vec::new(),
+        age: None,
+        never_pulled: false,
     }
 }
 
@@ -210,6 +218,8 @@ pub(super) fn pullable(words: &Words<'_>) -> Diagnosis {
         evidence: Vec::new(),
         advice: Vec::new(),
         remarks: Vec::new(),
+        age: None,
+        never_pulled: false,
     }
 }
 
@@ -230,6 +240,8 @@ pub(super) fn inconclusive(reason: Reason, summary: String) -> Diagnosis {
         evidence: Vec::new(),
         advice,
         remarks: Vec::new(),
+        age: None,
+        never_pulled: false,
     }
 }
 
@@ -253,6 +265,11 @@ fn add_login_findings(diagnosis: &mut Diagnosis, words: &Words<'_>) {
     };
     for (source, reason) in &login.ignored {
         add(Cause::SecretInvalid, format!("{source} is ignored by the kubelet: {reason}"));
+    }
+    if diagnosis.outcome == Outcome::Pullable {
+        for source in &login.unused {
+            add(Cause::CredentialUnused, format!("{source} has no login that an image here needs"));
+        }
     }
     if words.question.candidates.is_empty()
         && login.unread.is_empty()

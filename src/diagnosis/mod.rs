@@ -20,6 +20,8 @@ pub use evidence::{Answer, Attempt};
 pub use question::{Context, PodLogin, Question};
 pub use standing::{Standing, standing};
 
+use std::time::Duration;
+
 use crate::image::{Digest, Platform};
 
 /// What a question came to.
@@ -56,6 +58,10 @@ pub struct Diagnosis {
     pub advice: Vec<String>,
     /// Why a finding is only likely, or another remark a reader needs.
     pub remarks: Vec<String>,
+    /// How long ago an earlier run saw that the image is there; `None` when it was asked now.
+    pub age: Option<Duration>,
+    /// No node pulls it (`imagePullPolicy: Never`, a local name), so nothing had to be told.
+    pub never_pulled: bool,
 }
 
 /// One entry of the list of all that was found.

@@ -15,7 +15,7 @@ pub fn id(id: &str, options: &Options) -> Option<String> {
     if let Ok(cause) = id.parse::<Cause>() {
         return Some(cause_text(cause, options));
     }
-    let reason = Reason::own().into_iter().find(|reason| reason.id() == id)?;
+    let reason = Reason::own().find(|reason| reason.id() == id)?;
     let mut out = format!("{reason} (could not tell)\n\n");
     out.push_str(&wrap(&sentence(reason.means()), "", "", options));
     out.push('\n');
@@ -177,7 +177,7 @@ mod tests {
     fn every_id_has_an_explanation_and_a_line_in_the_list() {
         let list = list(&Options::default());
         let causes = Cause::all().map(Cause::id);
-        for known in causes.chain(Reason::own().into_iter().map(Reason::id)) {
+        for known in causes.chain(Reason::own().map(Reason::id)) {
             assert!(id(known, &NARROW).is_some_and(|text| text.starts_with(known)), "{known}");
             let lines = list.lines().filter(|line| line.split_whitespace().next() == Some(known));
             assert_eq!(lines.count(), 1, "{known}");

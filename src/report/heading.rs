@@ -56,8 +56,8 @@ pub struct Heading {
 }
 
 impl Heading {
-    /// The heading of a result, or `None` when there is nothing to say but that it pulls (or, with
-    /// `--offline`, that it was not asked).
+    /// The heading of a result, or `None` when there is nothing to say but that it pulls, that no
+    /// node pulls it, or, with `--offline`, that it was not asked.
     pub fn of(result: &Result, offline: bool) -> Option<Self> {
         let action = result.verdict.action;
         if let Some(lead) = decisive(result) {
@@ -70,7 +70,7 @@ impl Heading {
         match &result.diagnosis.outcome {
             Outcome::Pullable => Self::beside(result),
             Outcome::Inconclusive { reason: Reason::NotAsked }
-                if offline && action < Action::Deny =>
+                if (offline || result.diagnosis.never_pulled) && action < Action::Deny =>
             {
                 Self::beside(result)
             }

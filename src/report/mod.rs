@@ -75,11 +75,20 @@ pub struct Summary {
     /// Distinct results that name an image.
     pub images: usize,
     pub files: usize,
+    /// All that pull, also those that only a login of the person's own let in.
     pub pullable: usize,
+    /// Of these, those that only a login of the person's own let in.
+    pub own_only: usize,
     pub findings: usize,
     pub inconclusive: usize,
+    /// Images that no node pulls (`imagePullPolicy: Never`, local names): nothing had to be told.
+    pub never_pulled: usize,
     pub deny: usize,
     pub warn: usize,
+    /// Images that an earlier run saw, from the disk cache.
+    pub cached: usize,
+    /// The age of the oldest of these.
+    pub oldest: Option<Duration>,
     /// HTTP requests sent, token requests included.
     pub requests: u64,
     pub elapsed: Duration,

@@ -583,7 +583,7 @@ const OWN: &[Own] = &[
     Own {
         reason: Reason::AddressRefused,
         id: "address-refused",
-        means: "the host resolves to an address that is never connected to (link-local, cloud metadata, unspecified, multicast) or that registries.toml excludes; check the name, and see `allow_addresses` and `public_only` there",
+        means: "the host resolves to an address that is not connected to: link-local, cloud metadata, unspecified or multicast ones never, private ones not with `public_only` in registries.toml, and loopback and the API server from the webhook only where `allow_addresses` names them; check what the name resolves to",
         webhook: false,
     },
     Own {

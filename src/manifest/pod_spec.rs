@@ -95,6 +95,9 @@ impl<'d> Pod<'_, '_, 'd> {
         let Some(text) = node.text() else {
             return self.not_a_string(path, node);
         };
+        if node.is_number_or_boolean() {
+            return self.not_a_string(path, node);
+        }
         let text = if node.is_null() { "" } else { text };
         match placeholder::classify(text) {
             Text::Build | Text::Encrypted => return,
@@ -118,9 +121,17 @@ impl<'d> Pod<'_, '_, 'd> {
         if written.starts_with("{{") {
             return self.placeholder(path, node, written);
         }
-        let kind = if node.is_sequence() { "list" } else { "map" };
         let what = self.walker.path(path);
-        self.note("image-not-a-string", format!("{what} is a {kind}, not an image name"), node);
+        let text = match node.text() {
+            Some(text) => {
+                let kind = if node.as_bool().is_some() { "boolean" } else { "number" };
+                let shown = crate::text::clean(text, 40);
+                format!("{what} is the {kind} {shown}, not an image name; quote it if it is one")
+            }
+            None if node.is_sequence() => format!("{what} is a list, not an image name"),
+            None => format!("{what} is a map, not an image name"),
+        };
+        self.note("image-not-a-string", text, node);
     }
 
     fn placeholder(&mut self, path: &[Step<'d>], node: Node<'d>, text: &str) {
@@ -159,12 +170,15 @@ pub(super) fn workload(object: &Object, spec: Node<'_>) -> Workload {
     }
 }
 
-/// Names in `imagePullSecrets`, in order, `""` for an entry without a name.
+/// Names in `imagePullSecrets`, in order, `""` for an entry without a name. Some kinds, such as
+/// SparkApplication, write the names alone.
 pub(super) fn pull_secrets(node: Node<'_>) -> Vec<String> {
     let Some(list) = node.get("imagePullSecrets") else { return Vec::new() };
     list.items()
-        .filter(|entry| entry.is_mapping() || entry.is_null())
-        .map(|entry| entry.get_str("name").unwrap_or_default().to_owned())
+        .filter(|entry| !entry.is_sequence())
+        .map(|entry| {
+            entry.as_str().or_else(|| entry.get_str("name")).unwrap_or_default().to_owned()
+        })
         .collect()
 }
 

@@ -16,6 +16,7 @@ use crate::diagnosis::{Outcome, Reason};
 use crate::image::Platform;
 use crate::image::platform::Runtime;
 use crate::pipeline::{Credentials, Options, Road};
+use crate::policy::ByDefault;
 use crate::report::{self, Format, Report};
 use crate::settings::{Paths, Settings};
 use crate::waivers;
@@ -176,6 +177,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         credentials,
         ignores: found.project.ignores,
         baseline: known,
+        by_default: ByDefault::Deny,
     };
     let road =
         Road { settings: &settings, policies: &policies, registry: &registry, options: &options };

@@ -54,6 +54,7 @@ pub fn without_asking(outcome: Outcome, summary: String, label: &str) -> Diagnos
         remarks: Vec::new(),
         age: None,
         never_pulled: false,
+        is_placeholder: false,
     }
 }
 
@@ -202,6 +203,7 @@ pub(super) fn finding(cause: Cause, words: &Words<'_>) -> Diagnosis {
         remarks: Vec::new(),
         age: None,
         never_pulled: false,
+        is_placeholder: false,
     }
 }
 
@@ -220,6 +222,7 @@ pub(super) fn pullable(words: &Words<'_>) -> Diagnosis {
         remarks: Vec::new(),
         age: None,
         never_pulled: false,
+        is_placeholder: false,
     }
 }
 
@@ -242,6 +245,7 @@ pub(super) fn inconclusive(reason: Reason, summary: String) -> Diagnosis {
         remarks: Vec::new(),
         age: None,
         never_pulled: false,
+        is_placeholder: false,
     }
 }
 

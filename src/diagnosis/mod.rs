@@ -62,6 +62,8 @@ pub struct Diagnosis {
     pub age: Option<Duration>,
     /// No node pulls it (`imagePullPolicy: Never`, a local name), so nothing had to be told.
     pub never_pulled: bool,
+    /// It is a placeholder and no image.
+    pub is_placeholder: bool,
 }
 
 /// One entry of the list of all that was found.

@@ -67,10 +67,12 @@ impl Heading {
         if cause.is_some_and(|cause| result.waiver(cause).is_some()) {
             return Self::despite(result);
         }
-        match &result.diagnosis.outcome {
+        let diagnosis = &result.diagnosis;
+        let is_quiet = offline || diagnosis.never_pulled || diagnosis.is_placeholder;
+        match &diagnosis.outcome {
             Outcome::Pullable => Self::beside(result),
             Outcome::Inconclusive { reason: Reason::NotAsked }
-                if (offline || result.diagnosis.never_pulled) && action < Action::Deny =>
+                if is_quiet && action < Action::Deny =>
             {
                 Self::beside(result)
             }

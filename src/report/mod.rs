@@ -63,6 +63,11 @@ impl Result {
         self.waived.iter().find(|waiver| waiver.cause == cause)
     }
 
+    /// Whether there is an image: a text that does not parse and a placeholder are none.
+    pub fn names_an_image(&self) -> bool {
+        self.broken.is_none() && !self.diagnosis.is_placeholder
+    }
+
     /// Whether an ignore or the baseline turned this result's verdict to allow.
     pub fn is_waived(&self) -> bool {
         self.verdict.action == Action::Allow && !self.waived.is_empty()

@@ -87,6 +87,7 @@ fn diagnosis(outcome: Outcome, summary: &str, label: &str) -> Diagnosis {
         remarks: Vec::new(),
         age: None,
         never_pulled: false,
+        is_placeholder: false,
     }
 }
 

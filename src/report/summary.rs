@@ -17,12 +17,14 @@ impl Summary {
         let acted = |action| results.iter().filter(|it| it.verdict.action == action).count();
         let ages = results.iter().filter_map(|result| result.diagnosis.age);
         Self {
-            images: results.iter().filter(|result| result.broken.is_none()).count(),
+            images: results.iter().filter(|result| result.names_an_image()).count(),
             pullable: count(&|it| it.outcome == Outcome::Pullable),
             own_only: count(&|it| it.outcome == Outcome::Pullable && it.pulls.is_none()),
             findings: count(&|it| matches!(it.outcome, Outcome::Finding { .. })),
             inconclusive: count(&|it| {
-                matches!(it.outcome, Outcome::Inconclusive { .. }) && !it.never_pulled
+                matches!(it.outcome, Outcome::Inconclusive { .. })
+                    && !it.never_pulled
+                    && !it.is_placeholder
             }),
             never_pulled: count(&|it| it.never_pulled),
             deny: acted(Action::Deny),

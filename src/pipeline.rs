@@ -1,6 +1,7 @@
 //! The road: uses of images become questions, equal ones are asked once, answers are diagnosed and
 //! judged, and a report comes out. The one place that joins the rooms; knows no door.
 
+mod placeholders;
 mod verdicts;
 
 use std::collections::BTreeMap;
@@ -21,9 +22,9 @@ use crate::image::platform::Runtime;
 use crate::image::usage::Workload;
 use crate::image::{ImageUse, Platform, PullPolicy, Reference, Role, pull_policy};
 use crate::logins::{Login, Logins};
-use crate::manifest::{Extraction, Note};
+use crate::manifest::{self, Extraction, Note};
 use crate::policy::matching::Subject;
-use crate::policy::{Action, ByDefault, IgnoreRule, ImageCheckPolicy, Rules, wants};
+use crate::policy::{ByDefault, IgnoreRule, ImageCheckPolicy, Rules, wants};
 use crate::registry::identity::Identity;
 use crate::registry::{Registry, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
@@ -108,6 +109,8 @@ enum Key {
         platforms: Vec<Platform>,
         login: PodLogin,
         is_volume: bool,
+        /// A flag that names an image asks for no Pod.
+        has_pod: bool,
     },
 }
 
@@ -121,7 +124,8 @@ impl Road<'_> {
             .map(|found| (found.name, found.labels))
             .collect();
         let uses = std::mem::take(&mut extraction.uses);
-        let groups = self.groups(uses, &|workload| logins.of(workload), &labels);
+        let mut groups = self.groups(uses, &|workload| logins.of(workload), &labels);
+        groups.extend(placeholders::groups(std::mem::take(&mut extraction.placeholders)));
         let files = extraction.files;
         let Options { ignores, baseline, .. } = self.options;
         let waivers =
@@ -135,7 +139,9 @@ impl Road<'_> {
         }
         results.sort_by_cached_key(place_of);
         let mut notes: Vec<Note> = extraction.notes;
+        notes.retain(|note| note.id != manifest::PLACEHOLDER);
         notes.extend(own.failures().iter().map(helper_failed));
+        notes.extend(logins.not_read());
         bench.waivers.finish(&mut notes);
         notes.sort_by(|a, b| a.place.cmp(&b.place));
         let summary = self.summary(&results, files, started);
@@ -234,8 +240,10 @@ impl Road<'_> {
             Ok(reference) => reference,
             Err(error) => return known(text("invalid"), no_reference(&found.text, *error)),
         };
-        if let Some(why) = self.never_pulled(found, reference) {
-            return known(text(why), not_asked(reference, why));
+        if let Some(why) = self.never_pulled(found) {
+            let never_pulled = true;
+            let diagnosis = Diagnosis { never_pulled, ..not_asked(reference, why) };
+            return known(text(why), diagnosis);
         }
         if let Some((source, reason)) = &login.broken {
             let key = Key::Text(found.text.clone(), "secret", vec![source.clone()]);
@@ -262,21 +270,27 @@ impl Road<'_> {
             platforms: question.platforms.clone(),
             login: context.pod_login.clone(),
             is_volume: context.is_volume,
+            has_pod: !context.asker.is_empty(),
         };
         (key, Task::Ask(Box::new(question), Box::new(context)), wanted)
     }
 
     /// Why no node pulls this image.
-    fn never_pulled(&self, found: &ImageUse, reference: &Reference) -> Option<&'static str> {
+    fn never_pulled(&self, found: &ImageUse) -> Option<&'static str> {
         if pull_policy::effective(&found.text, found.pull_policy) == PullPolicy::Never {
             return Some("imagePullPolicy is Never");
         }
-        let is_local =
-            |name: &str| self.settings.registries.local.iter().any(|glob| glob.matches(name));
-        (is_local(reference.keyring_lookup())
-            || is_local(&reference.familiar())
-            || is_local(&found.text))
-        .then_some("a local name by the settings")
+        self.is_local(found).then_some("a local name by the settings")
+    }
+
+    /// Whether the settings call the name one that only exists on developers' machines.
+    fn is_local(&self, found: &ImageUse) -> bool {
+        let local = &self.settings.registries.local;
+        let Ok(reference) = &found.reference else { return false };
+        !local.is_empty()
+            && [reference.keyring_lookup(), &reference.familiar(), &found.text]
+                .iter()
+                .any(|name| local.iter().any(|glob| glob.matches(name)))
     }
 
     /// Why the registry is not asked, although a node would pull.
@@ -391,22 +405,12 @@ impl Road<'_> {
     }
 
     fn summary(&self, results: &[Answered], files: usize, started: Instant) -> Summary {
-        let count =
-            |test: &dyn Fn(&Answered) -> bool| results.iter().filter(|result| test(result)).count();
         Summary {
-            images: count(&|result| result.broken.is_none()),
             files,
-            pullable: count(&|result| result.diagnosis.outcome == Outcome::Pullable),
-            findings: count(&|result| matches!(result.diagnosis.outcome, Outcome::Finding { .. })),
-            inconclusive: count(&|result| {
-                matches!(result.diagnosis.outcome, Outcome::Inconclusive { .. })
-            }),
-            deny: count(&|result| result.verdict.action == Action::Deny),
-            warn: count(&|result| result.verdict.action == Action::Warn),
             requests: self.registry.requests(),
             elapsed: started.elapsed(),
-            platforms_asked: results.iter().any(|result| !result.wanted.is_empty()),
             offline: self.options.offline,
+            ..Summary::of(results)
         }
     }
 }

@@ -108,6 +108,13 @@ enum Colour {
     Never,
 }
 
+/// How the answer of a command is written that makes no report.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(visible_alias = "check")]

@@ -19,6 +19,7 @@ use crate::pipeline::{Credentials, Options, Road};
 use crate::policy::ByDefault;
 use crate::report::{self, Format, Report};
 use crate::settings::{Paths, Settings};
+use crate::waivers;
 
 /// Ask the registries whether every image in these manifests will pull
 #[derive(Debug, Args)]
@@ -182,8 +183,13 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         Road { settings: &settings, policies: &policies, registry: &registry, options: &options };
     let progress = Progress::new();
     let runtime = inputs::runtime()?;
-    let report = runtime.block_on(road.check(extraction, &|done, total| progress.set(done, total)));
+    let mut report =
+        runtime.block_on(road.check(extraction, &|done, total| progress.set(done, total)));
     progress.finish();
+    if named {
+        // Of a part of the repository a rule for the rest says nothing.
+        report.notes.retain(|note| note.id != waivers::UNMET_RULE);
+    }
     if let Some(note) = registry.settle() {
         super::note(&format!("note: {note}"));
     }

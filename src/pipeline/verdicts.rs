@@ -39,6 +39,7 @@ impl Road<'_> {
             for found in uses {
                 let mut own = diagnosis.clone();
                 hygiene::add(self.policies, &subject(&found, &bench.labels), &mut own);
+                hygiene::add_of_use(&found, self.is_local(&found), &mut own);
                 let waived = bench.waivers.of(&found, &own, !wanted.is_empty());
                 parts.entry(waived).or_default().push(found);
             }
@@ -64,6 +65,7 @@ impl Road<'_> {
         for found in &uses {
             let subject = subject(found, &bench.labels);
             hygiene::add(self.policies, &subject, &mut diagnosis);
+            hygiene::add_of_use(found, self.is_local(found), &mut diagnosis);
             let mut judged = judge_rest(self.rules(), &subject, &diagnosis, &waived);
             if found.guess && judged.action > Action::Warn {
                 // A text that merely looks like an image must not stop anybody.

@@ -8,6 +8,7 @@
 
 pub mod baseline;
 pub mod cli;
+pub mod cluster;
 pub mod credential;
 pub mod diagnosis;
 pub mod image;

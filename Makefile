@@ -11,7 +11,7 @@ CLUSTER_ASSETS := $(abspath $(or $(KUBEBUILDER_ASSETS),$(or $(CARGO_TARGET_DIR),
 # Two targets at a time would only wait for each other's build lock.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-registry test-cluster bench fuzz lint fmt doc deny advisories install
+.PHONY: help demo test test-registry test-cluster test-node bench fuzz lint fmt doc deny advisories install
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,11 @@ test-cluster: ## the tests that run a real kube-apiserver; builds it once (needs
 	tests/cluster/build.sh $(CLUSTER_ASSETS) etcd kube-apiserver kube-controller-manager kubectl
 	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) $(CARGO) test --test cluster
 
+test-node: ## the tests on a whole node, as root; builds its servers once (needs Go, minutes)
+	@[ "$$(id -u)" = 0 ] || { printf '%s\n' 'test-node: a node needs root (network, mounts, cgroups)' >&2; exit 1; }
+	tests/cluster/build.sh $(CLUSTER_ASSETS)
+	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) $(CARGO) test --test node
+
 bench: ## measure; numbers go to standard output
 	$(CARGO) bench
 
@@ -49,7 +54,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (300); needs a nightly toolchain, ins
 lint: ## formatting, clippy, documentation, licences and banned crates
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy --test registry --test cluster -- -D warnings
+	$(CARGO) clippy --test registry --test cluster --test node -- -D warnings
 	$(MAKE) --no-print-directory doc deny
 
 fmt: ## format the sources

@@ -20,7 +20,12 @@ shift
 [ $# -gt 0 ] || set -- $ALL
 
 missing=()
-for name in "$@"; do [ -x "$out/$name" ] || missing+=("$name"); done
+for name in "$@"; do
+  case $name in
+    app-*) [ "$out/$name" -nt "$here/app.go" ] || missing+=("$name") ;;
+    *) [ -x "$out/$name" ] || missing+=("$name") ;;
+  esac
+done
 [ ${#missing[@]} -gt 0 ] || exit 0
 command -v go >/dev/null 2>&1 || {
   printf '%s\n' "build.sh: ${missing[*]} must be built, and Go is not on PATH (https://go.dev/dl, $GO or newer)" >&2

@@ -9,6 +9,7 @@
 pub mod assets;
 mod hook;
 pub mod keeper;
+pub mod node;
 pub mod pki;
 
 use std::io::Write;
@@ -89,8 +90,7 @@ impl Cluster {
         let folder = tempfile::tempdir().unwrap().keep();
         let authority = Authority::new();
         let [port, client_port, peer_port] = free_ports();
-        write_pki(&folder, &authority);
-        write_kubeconfig(&folder, "admin", port, &authority, &administrator(&authority));
+        write_pki(&folder, &authority, &["127.0.0.1", "10.0.0.1", "kubernetes.default.svc"]);
         let servers =
             [etcd(&folder, client_port, peer_port), apiserver(&folder, port, client_port)];
         let cluster = Self {
@@ -100,6 +100,7 @@ impl Cluster {
             port,
             authority,
         };
+        cluster.write_kubeconfig("admin", &administrator(&cluster.authority));
         match on_its_own_runtime(cluster.ready()) {
             true => Ok(cluster),
             false => {
@@ -145,14 +146,13 @@ impl Cluster {
     /// A kubeconfig for a user who has only what RBAC gives.
     /// `system:serviceaccount:NAMESPACE:NAME` is the name of a ServiceAccount.
     pub fn kubeconfig_of(&self, user: &str) -> PathBuf {
-        let name = user.replace(':', "-");
-        write_kubeconfig(
-            &self.folder,
-            &name,
-            self.port,
-            &self.authority,
-            &self.authority.client(user, None),
-        )
+        self.write_kubeconfig(&user.replace(':', "-"), &self.authority.client(user, None))
+    }
+
+    fn write_kubeconfig(&self, name: &str, identity: &Identity) -> PathBuf {
+        let path = self.folder.join(format!("{name}.kubeconfig"));
+        write_kubeconfig(&path, &self.url(), &self.authority, identity);
+        path
     }
 
     /// `https://127.0.0.1:PORT`.
@@ -167,22 +167,14 @@ impl Cluster {
 
     /// Runs kubectl with something on its standard input.
     pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Said {
-        let mut child = Command::new(assets::program("kubectl"))
+        let mut command = Command::new(assets::program("kubectl"));
+        command
             .arg("--kubeconfig")
             .arg(self.kubeconfig())
             .args(arguments)
             .env("HOME", &self.folder)
-            .env_remove("KUBECONFIG")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A program that does not read its input may be gone by now.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Said { ok: output.status.success(), out: text(output.stdout), errors: text(output.stderr) }
+            .env_remove("KUBECONFIG");
+        say(command, input)
     }
 
     /// Applies a YAML stream, and fails the test if any of it is refused.
@@ -310,6 +302,21 @@ fn configuration(kind: &str, name: &str, hook: serde_json::Value) -> serde_json:
     })
 }
 
+/// Runs a program to its end.
+fn say(mut command: Command, input: &str) -> Said {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that does not read its input may be gone by now.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { ok: output.status.success(), out: text(output.stdout), errors: text(output.stderr) }
+}
+
 /// Asks again until there is an answer, or fails the test.
 pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
@@ -342,35 +349,25 @@ fn administrator(authority: &Authority) -> Identity {
     authority.client("admin", Some("system:masters"))
 }
 
-fn write_pki(folder: &Path, authority: &Authority) {
+fn write_pki(folder: &Path, authority: &Authority, names: &[&str]) {
     std::fs::write(folder.join("ca.crt"), authority.pem()).unwrap();
-    let names = ["127.0.0.1", "10.0.0.1", "localhost", "kubernetes.default.svc"];
-    authority.server(&names).write(folder, "apiserver");
+    authority.server(names).write(folder, "apiserver");
     pki::write_token_key(folder);
 }
 
-fn write_kubeconfig(
-    folder: &Path,
-    name: &str,
-    port: u16,
-    authority: &Authority,
-    identity: &Identity,
-) -> PathBuf {
+fn write_kubeconfig(path: &Path, server: &str, authority: &Authority, identity: &Identity) {
     use base64::Engine;
     let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
     let config = serde_json::json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
         "clusters": [{"name": "test", "cluster": {
-            "server": format!("https://127.0.0.1:{port}"),
-            "certificate-authority-data": base64(&authority.pem())}}],
+            "server": server, "certificate-authority-data": base64(&authority.pem())}}],
         "users": [{"name": "test", "user": {
             "client-certificate-data": base64(&identity.certificate_pem),
             "client-key-data": base64(&identity.key_pem)}}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
     });
-    let path = folder.join(format!("{name}.kubeconfig"));
-    std::fs::write(&path, config.to_string()).unwrap();
-    path
+    std::fs::write(path, config.to_string()).unwrap();
 }
 
 fn etcd(folder: &Path, client_port: u16, peer_port: u16) -> Server {

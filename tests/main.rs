@@ -4,6 +4,7 @@
 
 mod cli;
 mod conformance;
+mod container_image;
 mod credential;
 mod diagnosis;
 mod docs;
@@ -12,6 +13,7 @@ mod image;
 mod manifest;
 mod messages;
 mod own_logins;
+mod policies;
 mod project;
 mod pull_flow;
 mod registry;

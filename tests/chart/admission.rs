@@ -138,7 +138,11 @@ fn conditions_spare_calls_and_never_those_about_new_pods() {
             found.unwrap_or_else(|| panic!("{name}"))["expression"].as_str().unwrap()
         };
         assert_eq!(conditions.len(), 3);
-        assert_eq!(expression("is-not-going-away"), "!has(object.metadata.deletionTimestamp)");
+        // The API server's word, and not what somebody wrote into a new object.
+        assert_eq!(
+            expression("is-not-going-away"),
+            "request.operation != 'UPDATE' || !has(oldObject.metadata.deletionTimestamp)"
+        );
         assert!(
             expression("may-change-an-image").starts_with("request.operation != 'UPDATE' || (")
         );

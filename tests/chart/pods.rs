@@ -201,7 +201,7 @@ fn the_network_is_narrowed_to_what_the_values_name() {
 }
 
 /// The metrics that the program has.
-const METRICS: [&str; 14] = [
+const METRICS: [&str; 15] = [
     "pullproof_reviews_total",
     "pullproof_results_total",
     "pullproof_cache_total",
@@ -212,6 +212,7 @@ const METRICS: [&str; 14] = [
     "pullproof_reviews_in_flight",
     "pullproof_certificate_expiry_seconds",
     "pullproof_certificate_reload_errors_total",
+    "pullproof_handshake_errors_total",
     "pullproof_policies",
     "pullproof_breaker_open",
     "pullproof_registry_ratelimit_remaining",

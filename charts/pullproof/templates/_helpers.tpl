@@ -156,7 +156,7 @@ rules:
 {{- define "pullproof.matchConditions" -}}
 matchConditions:
   - name: is-not-going-away
-    expression: "!has(object.metadata.deletionTimestamp)"
+    expression: request.operation != 'UPDATE' || !has(oldObject.metadata.deletionTimestamp)
   # Scale-downs, labels, finalizers and the like: the part that can name an image is as it was.
   - name: may-change-an-image
     expression: >-

@@ -5,6 +5,7 @@ mod auth;
 mod auth_check;
 mod cache;
 mod config;
+mod crds;
 mod diagnose;
 mod explain;
 mod images;
@@ -118,6 +119,7 @@ enum Command {
     Auth(auth::Arguments),
     Quota(quota::Arguments),
     Config(config::Arguments),
+    Crds(crds::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
@@ -146,6 +148,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Auth(arguments) => auth::run(arguments, &out),
         Command::Quota(arguments) => quota::run(arguments, &out),
         Command::Config(arguments) => config::run(arguments, &out),
+        Command::Crds(arguments) => crds::run(arguments, &out),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),
     };

@@ -40,15 +40,11 @@ pub struct ImageCheckPolicy {
     shortname = "icheck",
     status = "Status",
     doc = "What is to be done about images that will not pull. All policies that match count; the strictest action wins.",
-    printcolumn(name = "Action", type_ = "string", json_path = ".spec.action"),
-    printcolumn(name = "Inconclusive", type_ = "string", json_path = ".spec.inconclusive"),
-    printcolumn(name = "Pin", type_ = "boolean", json_path = ".spec.pin"),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn = r#"{"name": "Action", "type": "string", "jsonPath": ".spec.action"}"#,
+    printcolumn = r#"{"name": "Inconclusive", "type": "string", "jsonPath": ".spec.inconclusive"}"#,
+    printcolumn = r#"{"name": "Pin", "type": "boolean", "jsonPath": ".spec.pin"}"#,
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Spec {

@@ -2,13 +2,13 @@
 //! when it names none, in the order of the kubelet, and what is known of those that were not there.
 //! Follows kubernetes `pkg/kubelet/kubelet_pods.go` and the ServiceAccount admission plugin.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::credential::{self, Keyring, PullSecret, Source};
 use crate::diagnosis::PodLogin;
 use crate::image::usage::Workload;
-use crate::manifest::{Extraction, FoundSecret};
+use crate::manifest::{Extraction, FoundSecret, Note};
 
 /// What one workload pulls with.
 #[derive(Debug, Default)]
@@ -20,19 +20,37 @@ pub struct Login {
     pub broken: Option<(Source, String)>,
 }
 
-/// The namespace as written and a name.
+/// A namespace and a name in it.
 type Name = (String, String);
 /// What decides a workload's login: namespace, ServiceAccount, pull secrets.
 type Key = (String, Option<String>, Vec<String>);
+
+/// An object whose manifest names no namespace lands in this one, as one that names it does.
+fn namespace(written: &str) -> String {
+    if written.is_empty() { DEFAULT_NAMESPACE.to_owned() } else { written.to_owned() }
+}
+
+fn key(workload: &Workload) -> Key {
+    (
+        namespace(&workload.object.namespace),
+        workload.service_account.clone(),
+        workload.pull_secrets.clone(),
+    )
+}
 
 /// The pull secrets and ServiceAccounts that were read.
 pub struct Logins {
     secrets: HashMap<Name, Usable>,
     accounts: HashMap<Name, Vec<String>>,
+    /// The names of the images that are pulled with a login.
+    images: HashMap<Key, HashSet<String>>,
     made: Mutex<HashMap<Key, Arc<Login>>>,
 }
 
+const DEFAULT_NAMESPACE: &str = "default";
 const DEFAULT_ACCOUNT: &str = "default";
+/// What was not among the files is listed up to this many names.
+const LISTED: usize = 10;
 
 /// What came of looking for an object that a workload names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,42 +73,96 @@ impl Logins {
         let secrets = extraction
             .secrets
             .iter()
-            .map(|found| ((found.namespace.clone(), found.name.clone()), usable(found)))
+            .map(|found| ((namespace(&found.namespace), found.name.clone()), usable(found)))
             .collect();
         let accounts = extraction
             .service_accounts
             .iter()
             .map(|found| {
-                ((found.namespace.clone(), found.name.clone()), found.pull_secrets.clone())
+                ((namespace(&found.namespace), found.name.clone()), found.pull_secrets.clone())
             })
             .collect();
-        Self { secrets, accounts, made: Mutex::default() }
+        let mut images: HashMap<Key, HashSet<String>> = HashMap::new();
+        for found in &extraction.uses {
+            let Ok(reference) = &found.reference else { continue };
+            let names = images.entry(key(&found.workload)).or_default();
+            if !names.contains(reference.keyring_lookup()) {
+                names.insert(reference.keyring_lookup().to_owned());
+            }
+        }
+        Self { secrets, accounts, images, made: Mutex::default() }
     }
 
     /// The login of a workload; equal ones are made once.
     pub fn of(&self, workload: &Workload) -> Arc<Login> {
-        let key = (
-            workload.object.namespace.clone(),
-            workload.service_account.clone(),
-            workload.pull_secrets.clone(),
-        );
+        let key = key(workload);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry(key).or_insert_with(|| Arc::new(self.make(workload))).clone()
+        match made.get(&key) {
+            Some(login) => login.clone(),
+            None => {
+                let login = Arc::new(self.make(workload, &key));
+                made.entry(key).or_insert(login).clone()
+            }
+        }
     }
 
-    fn make(&self, workload: &Workload) -> Login {
-        let namespace = &workload.object.namespace;
+    /// One note of the secrets and ServiceAccounts that Pods name and that were not there to be read:
+    /// whether they are good was not looked at.
+    pub fn not_read(&self) -> Option<Note> {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = BTreeSet::new();
+        for ((namespace, ..), login) in made.iter() {
+            let named = login.known.unread.iter().filter(|name| *name != DEFAULT_UNREAD);
+            names.extend(named.map(|name| format!("{name} in namespace {namespace}")));
+        }
+        if names.is_empty() {
+            return None;
+        }
+        let shown: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
+        let more = names.len() - shown.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let text = format!(
+            "not among the files, so its login was neither used nor judged: {}{more}",
+            shown.join(", ")
+        );
+        let text = crate::text::clean(&text, crate::text::SHOWN);
+        Some(Note { id: "login-not-read", text, place: None, object: None })
+    }
+
+    fn make(&self, workload: &Workload, key: &Key) -> Login {
+        let namespace = &key.0;
         let name = |name: &str| (namespace.clone(), name.to_owned());
         let account = account_of(workload).map(|account| {
-            self.accounts
-                .get(&name(account))
-                .map_or(Looked::Absent, |names| Looked::Found(&names[..]))
+            // A flag that names an image, or values of a chart: there is no Pod to have an account.
+            let other =
+                if workload.object.kind.is_empty() { Looked::Absent } else { Looked::Unread };
+            self.accounts.get(&name(account)).map_or(other, |names| Looked::Found(&names[..]))
         });
-        assemble(namespace, workload, account, |secret| {
+        let mut login = assemble(namespace, workload, account, |secret| {
             self.secrets.get(&name(secret)).map_or(Looked::Unread, Looked::Found)
-        })
+        });
+        login.known.unused = self.unused(key, &login.keyring, &login.known);
+        login
+    }
+
+    /// Secrets with no entry for any of the images that are pulled with this login.
+    fn unused(&self, key: &Key, keyring: &Keyring, known: &PodLogin) -> Vec<Source> {
+        let Some(images) = self.images.get(key) else { return Vec::new() };
+        let mut unused: Vec<Source> =
+            known.without_entry.iter().map(|(source, _)| source.clone()).collect();
+        for image in images {
+            if unused.is_empty() {
+                break;
+            }
+            let found = keyring.lookup(image);
+            unused.retain(|source| !found.candidates.iter().any(|it| it.source == *source));
+        }
+        unused
     }
 }
+
+/// The account that a Pod has which names none, where it was not there to be read.
+const DEFAULT_UNREAD: &str = "ServiceAccount default";
 
 /// The ServiceAccount whose pull secrets are copied: that of a Pod that names none itself.
 pub fn account_of(workload: &Workload) -> Option<&str> {
@@ -156,10 +228,11 @@ fn of_account<'s>(
             known.is_known = true;
             return names;
         }
-        // A named account that is not there to be read may bring secrets; the default one, which is
-        // seldom written down, is taken to bring none.
-        Looked::Absent if name == DEFAULT_ACCOUNT => {}
-        Looked::Absent | Looked::Unread => unread(known, "ServiceAccount", name, None),
+        // There is no Pod to have one.
+        Looked::Absent => {}
+        // An account that is not there to be read may bring secrets, also the default one, which is
+        // seldom written down and often patched.
+        Looked::Unread => unread(known, "ServiceAccount", name, None),
         Looked::Forbidden(right) => unread(known, "ServiceAccount", name, Some(right)),
     }
     &[]

@@ -105,8 +105,11 @@ impl Inputs {
 
 /// Inputs without any image: nothing to do is misuse.
 pub(super) fn nothing_found(extraction: &Extraction) -> Failure {
-    let files = if extraction.files == 1 { "file" } else { "files" };
-    Failure::misuse(anyhow::anyhow!("no image found in {} manifest {files}", extraction.files))
+    Failure::misuse(match extraction.files {
+        0 => anyhow::anyhow!("no Kubernetes manifest found"),
+        1 => anyhow::anyhow!("no image found in 1 manifest file"),
+        files => anyhow::anyhow!("no image found in {files} manifest files"),
+    })
 }
 
 /// A use that a flag names.
@@ -197,6 +200,24 @@ pub(super) fn policies(files: &[PathBuf]) -> Result<Vec<ImageCheckPolicy>, Failu
         }
     }
     Ok(policies)
+}
+
+/// The policies of all YAML and JSON files in a folder, in the order of their names.
+pub(super) fn policies_of(folder: &Path) -> Result<Vec<ImageCheckPolicy>, Failure> {
+    let misuse = |error: std::io::Error| {
+        let what = format!("cannot read {}", folder.display());
+        Failure::misuse(anyhow::Error::new(error).context(what))
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(misuse)? {
+        let file = entry.map_err(misuse)?.path();
+        let extension = file.extension().and_then(std::ffi::OsStr::to_str);
+        if file.is_file() && matches!(extension, Some("yaml" | "yml" | "json")) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    policies(&files)
 }
 
 /// The registries, with what the command line may connect to.

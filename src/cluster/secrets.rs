@@ -129,7 +129,11 @@ impl Secrets {
             let object = get::get(&self.client, Kind::ServiceAccount, name, patience()).await?;
             Ok(named_in(&object))
         };
-        looked(self.kept(&self.accounts, namespace, name, deadline, read).await)
+        match looked(self.kept(&self.accounts, namespace, name, deadline, read).await) {
+            // Without it there is no Pod; it may be made in the same breath, and bring secrets.
+            Looked::Absent => Looked::Unread,
+            found => found,
+        }
     }
 
     /// One answer for all who ask within a few seconds. The read is the caller's who came first; when

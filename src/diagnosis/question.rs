@@ -49,6 +49,8 @@ pub struct PodLogin {
     pub missing: Vec<Source>,
     /// Secrets that were read and have no entry for this registry, with those they have.
     pub without_entry: Vec<(Source, Vec<String>)>,
+    /// Secrets with no entry for any image of the Pod.
+    pub unused: Vec<Source>,
     /// Secrets that a kubelet ignores (wrong type or key), with the reason.
     pub ignored: Vec<(Source, String)>,
     /// A secret that cannot be decoded: no image of the Pod is pulled.

@@ -148,3 +148,15 @@ pub struct Toleration {
     /// Empty: every effect.
     pub effect: String,
 }
+
+impl Toleration {
+    /// What the controller of a kind adds to its Pods: a DaemonSet's run on cordoned nodes, too.
+    pub fn added_by_controller(kind: &str) -> Option<Self> {
+        (kind == "DaemonSet").then(|| Self {
+            key: "node.kubernetes.io/unschedulable".to_owned(),
+            operator: "Exists".to_owned(),
+            effect: "NoSchedule".to_owned(),
+            ..Self::default()
+        })
+    }
+}

@@ -38,6 +38,23 @@ impl Action {
     }
 }
 
+/// What certain findings come to where no policy says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ByDefault {
+    /// On a command line they are errors.
+    #[default]
+    Deny,
+    /// In a cluster nothing is denied that nobody asked to be denied.
+    Warn,
+}
+
+/// What is judged by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules<'a> {
+    pub policies: &'a [ImageCheckPolicy],
+    pub by_default: ByDefault,
+}
+
 /// An action, and who said so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {

@@ -24,8 +24,8 @@ use crate::image::{ImageUse, Platform, PullPolicy, Reference, Role, pull_policy}
 use crate::logins::{Login, Logins};
 use crate::manifest::{self, Extraction, Note};
 use crate::policy::matching::Subject;
-use crate::policy::{ByDefault, IgnoreRule, ImageCheckPolicy, Rules, wants};
 use crate::policy::wants::Landing;
+use crate::policy::{ByDefault, IgnoreRule, ImageCheckPolicy, Rules, wants};
 use crate::registry::identity::Identity;
 use crate::registry::{Registry, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
@@ -118,7 +118,7 @@ enum Key {
         pull_ref: String,
         candidates: Vec<(Identity, Source)>,
         platforms: Vec<Platform>,
-        login: PodLogin,
+        login: Box<PodLogin>,
         is_volume: bool,
         /// A flag that names an image asks for no Pod.
         has_pod: bool,
@@ -164,10 +164,8 @@ impl Road<'_> {
     pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
         let login = |_: &Workload| Arc::clone(&around.login);
         let groups = self.groups(uses, &login, &around.labels, around.landing.as_ref());
-        let bench = Bench {
-            labels: around.labels.clone(),
-            waivers: Waivers::new(Vec::new(), &[], None),
-        };
+        let bench =
+            Bench { labels: around.labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
         let own = self.settings.own_logins();
         let asking = Asking { own: &own, bench: &bench, around: Some(around) };
         self.ask_all(groups, &asking, &|_, _| ()).await
@@ -252,8 +250,7 @@ impl Road<'_> {
         }
         let constraints = &found.workload.constraints;
         let asked_for = &self.options.platforms;
-        let wanted =
-            wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
+        let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
         let (mut question, context) =
             self.question(found, reference, login, wanted.keys().cloned().collect());
         if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
@@ -267,7 +264,7 @@ impl Road<'_> {
                 .map(|candidate| (self.registry.identity(candidate), candidate.source.clone()))
                 .collect(),
             platforms: question.platforms.clone(),
-            login: context.pod_login.clone(),
+            login: Box::new(context.pod_login.clone()),
             is_volume: context.is_volume,
             has_pod: !context.asker.is_empty(),
         };

@@ -17,8 +17,8 @@ use super::throttle::Throttle;
 use super::words::{self, Detail};
 use crate::cluster::events::Note;
 use crate::diagnosis::{Outcome, Reason};
-use crate::image::usage::ObjectName;
 use crate::image::platform::Runtime;
+use crate::image::usage::ObjectName;
 use crate::image::{ImageUse, PullPolicy, pull_policy};
 use crate::pipeline::{Options, Road, Surroundings};
 use crate::policy::{Action, ImageCheckPolicy};
@@ -199,11 +199,8 @@ impl Case<'_> {
         if !rest.is_empty() {
             warnings.push(format!("only {MOST_IMAGES} images of one object are pinned"));
         }
-        let results = if uses.is_empty() {
-            Vec::new()
-        } else {
-            self.road().review(uses, &self.around).await
-        };
+        let results =
+            if uses.is_empty() { Vec::new() } else { self.road().review(uses, &self.around).await };
         for result in &results {
             match (&result.diagnosis.outcome, &result.diagnosis.digest) {
                 (Outcome::Pullable, Some(digest)) => {

@@ -56,9 +56,7 @@ impl Sources {
         deadline: Instant,
     ) -> Arc<Login> {
         match &self.cluster {
-            Some(cluster) => {
-                cluster.secrets.login(namespace, workload, deadline.into_std()).await
-            }
+            Some(cluster) => cluster.secrets.login(namespace, workload, deadline.into_std()).await,
             None => {
                 let account = account_of(workload).map(|_| Looked::Unread);
                 Arc::new(assemble(namespace, workload, account, |_| Looked::Unread))
@@ -93,7 +91,9 @@ impl Sources {
 
     /// Whether a node that the workload may land on holds the image already.
     pub fn is_held(&self, found: &crate::image::ImageUse) -> bool {
-        let (Some(cluster), Ok(reference)) = (&self.cluster, &found.reference) else { return false };
+        let (Some(cluster), Ok(reference)) = (&self.cluster, &found.reference) else {
+            return false;
+        };
         holds_image(&cluster.nodes.now(), &found.workload.constraints, reference)
     }
 }

@@ -11,9 +11,9 @@ use tokio::net::TcpListener;
 
 use super::{Exit, Failure, Out};
 use crate::admission::server::{self, App};
+use crate::admission::sources::InCluster;
 use crate::admission::throttle::Throttle;
 use crate::admission::tls::{self, Tls};
-use crate::admission::sources::InCluster;
 use crate::admission::{Detail, Sources, Webhook};
 use crate::cluster::{self, Cluster, Events, Namespaces, Nodes, Policies, Secrets};
 use crate::image::Platform;
@@ -177,7 +177,8 @@ async fn sources(arguments: &Arguments) -> Result<(Sources, BoxFuture<'static, (
     })
     .await
     .map_err(|error| {
-        Failure::misuse(error).hint("without a cluster: pullproof serve --no-cluster --policies DIR")
+        Failure::misuse(error)
+            .hint("without a cluster: pullproof serve --no-cluster --policies DIR")
     })?;
     tracing::info!(server = cluster.server(), "cluster");
     let (policies, policies_work) = match of_files {

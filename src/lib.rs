@@ -6,8 +6,10 @@
 //! these steps. `image`, `manifest` (but `source`), `credential`, `diagnosis`, `policy` and `report`
 //! are plain functions; HTTP is spoken in `registry` alone.
 
+pub mod admission;
 pub mod baseline;
 pub mod cli;
+pub mod cluster;
 pub mod credential;
 pub mod diagnosis;
 pub mod image;
@@ -18,5 +20,6 @@ pub mod policy;
 pub mod registry;
 pub mod report;
 pub mod settings;
+pub mod telemetry;
 pub mod text;
 pub mod waivers;

@@ -5,6 +5,7 @@ mod auth;
 mod auth_check;
 mod cache;
 mod config;
+mod crds;
 mod diagnose;
 mod explain;
 mod images;
@@ -13,6 +14,7 @@ mod outputs;
 mod progress;
 mod project;
 mod quota;
+mod serve;
 mod validate;
 mod version;
 
@@ -107,6 +109,13 @@ enum Colour {
     Never,
 }
 
+/// How the answer of a command is written that makes no report.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(visible_alias = "check")]
@@ -117,7 +126,9 @@ enum Command {
     /// Credentials: which would be tried for an image, and whether each works
     Auth(auth::Arguments),
     Quota(quota::Arguments),
+    Serve(Box<serve::Arguments>),
     Config(config::Arguments),
+    Crds(crds::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
@@ -134,7 +145,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             return if error.use_stderr() { Exit::Misuse } else { Exit::Success };
         }
     };
-    if arguments.verbose {
+    let verbose = arguments.verbose;
+    let has_own_log = matches!(arguments.command, Command::Serve(_));
+    if verbose && !has_own_log {
         log();
     }
     let out = Out { colour: arguments.color };
@@ -145,7 +158,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Diagnose(arguments) => diagnose::run(arguments, &out),
         Command::Auth(arguments) => auth::run(arguments, &out),
         Command::Quota(arguments) => quota::run(arguments, &out),
+        Command::Serve(arguments) => serve::run(*arguments, verbose, &out),
         Command::Config(arguments) => config::run(arguments, &out),
+        Command::Crds(arguments) => crds::run(arguments, &out),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),
     };

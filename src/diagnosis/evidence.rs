@@ -19,25 +19,6 @@ pub struct Answer {
     pub contents: Option<Result<Contents, Trouble>>,
 }
 
-impl Attempt {
-    /// Whether the login went to the registry or its token service; `None` where that is not known.
-    pub fn login_was_sent(&self) -> Option<bool> {
-        let auth = match &self.reply {
-            Reply::Found(found) => found.auth?,
-            Reply::Refused(refusal) => refusal.auth,
-            Reply::Trouble(_) => return None,
-        };
-        Some(matches!(
-            auth,
-            Auth::BasicSent
-                | Auth::LoginToken
-                | Auth::LoginTokenRefused
-                | Auth::LoginRefused
-                | Auth::RepositoryRefused
-        ))
-    }
-}
-
 impl Answer {
     /// The first attempt that found the manifest.
     pub fn found(&self) -> Option<(&Attempt, &Found)> {
@@ -87,11 +68,32 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// How old the fact is; `None` when it was asked now.
-    pub fn age(self) -> Option<Duration> {
+    /// How old the fact is, where that matters: what this process was told counts as now.
+    pub fn age_worth_telling(self) -> Option<Duration> {
         match self {
-            Origin::Asked => None,
-            Origin::Memory(age) | Origin::Disk(age) | Origin::Stale(age) => Some(age),
+            Origin::Asked | Origin::Memory(_) => None,
+            Origin::Disk(age) | Origin::Stale(age) => Some(age),
+        }
+    }
+}
+
+impl Attempt {
+    /// The login, where it was sent: some registries refuse without asking for one, and some hosts
+    /// may not see it.
+    pub fn sent_login(&self) -> Option<&Login> {
+        let login = self.login.as_ref().filter(|login| !login.sends_nothing)?;
+        match &self.reply {
+            Reply::Refused(refusal) if !refusal.auth.had_login() => None,
+            _ => Some(login),
+        }
+    }
+
+    /// Whether the login went to the registry or its token service; `None` where that is not known.
+    pub fn login_was_sent(&self) -> Option<bool> {
+        match &self.reply {
+            Reply::Found(found) => found.auth.map(Auth::had_login),
+            Reply::Refused(refusal) => Some(refusal.auth.had_login()),
+            Reply::Trouble(_) => None,
         }
     }
 }
@@ -214,6 +216,24 @@ pub enum Auth {
     Withheld,
     /// A token was issued to the login.
     LoginToken,
+}
+
+impl Auth {
+    /// Whether the login was sent, to the registry or to its token service.
+    pub fn had_login(self) -> bool {
+        match self {
+            Auth::BasicSent
+            | Auth::LoginTokenRefused
+            | Auth::LoginRefused
+            | Auth::RepositoryRefused
+            | Auth::LoginToken => true,
+            Auth::NotDemanded
+            | Auth::BasicDemanded
+            | Auth::AnonymousTokenRefused
+            | Auth::AnonymousToken
+            | Auth::Withheld => false,
+        }
+    }
 }
 
 /// What is known of the repository.

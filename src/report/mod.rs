@@ -63,6 +63,11 @@ impl Result {
         self.waived.iter().find(|waiver| waiver.cause == cause)
     }
 
+    /// Whether there is an image: a text that does not parse and a placeholder are none.
+    pub fn names_an_image(&self) -> bool {
+        self.broken.is_none() && !self.diagnosis.is_placeholder
+    }
+
     /// Whether an ignore or the baseline turned this result's verdict to allow.
     pub fn is_waived(&self) -> bool {
         self.verdict.action == Action::Allow && !self.waived.is_empty()
@@ -75,11 +80,20 @@ pub struct Summary {
     /// Distinct results that name an image.
     pub images: usize,
     pub files: usize,
+    /// All that pull, also those that only a login of the person's own let in.
     pub pullable: usize,
+    /// Of these, those that only a login of the person's own let in.
+    pub own_only: usize,
     pub findings: usize,
     pub inconclusive: usize,
+    /// Images that no node pulls (`imagePullPolicy: Never`, local names): nothing had to be told.
+    pub never_pulled: usize,
     pub deny: usize,
     pub warn: usize,
+    /// Images that an earlier run saw, from the disk cache.
+    pub cached: usize,
+    /// The age of the oldest of these.
+    pub oldest: Option<Duration>,
     /// HTTP requests sent, token requests included.
     pub requests: u64,
     pub elapsed: Duration,

@@ -13,8 +13,7 @@ fn said(arguments: &[&str]) -> String {
 #[test]
 fn every_cause_and_every_reason_is_explained_and_listed() {
     let list = said(&["explain"]);
-    let ids =
-        Cause::all().map(Cause::id).chain(Reason::own().into_iter().map(|reason| reason.id()));
+    let ids = Cause::all().map(Cause::id).chain(Reason::own().map(Reason::id));
     for id in ids {
         let text = said(&["explain", id]);
         assert!(text.starts_with(&format!("{id} (")) && text.lines().count() > 3, "{text}");

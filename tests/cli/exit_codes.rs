@@ -59,7 +59,7 @@ fn misuse_is_2_and_says_what_to_do() {
         (&["validate", "nowhere.yaml"], "no such file or folder: nowhere.yaml"),
         (&["images", "nowhere.yaml"], "no such file or folder: nowhere.yaml"),
         (&["validate", "empty.yaml"], "no image found in 1 manifest file\n"),
-        (&["images", "folder"], "no image found in 0 manifest files\n"),
+        (&["images", "folder"], "no Kubernetes manifest found\n"),
         (&["validate", "/dev/null"], "is a device, not a file or folder"),
         (&["validate", ".", "-o", "xml"], "possible values: full, concise, json"),
         (&["validate", ".", "--registries", "nowhere.toml"], "cannot read nowhere.toml"),

@@ -6,6 +6,7 @@
 //! these steps. `image`, `manifest` (but `source`), `credential`, `diagnosis`, `policy` and `report`
 //! are plain functions; HTTP is spoken in `registry` alone.
 
+pub mod admission;
 pub mod baseline;
 pub mod cli;
 pub mod credential;
@@ -18,5 +19,6 @@ pub mod policy;
 pub mod registry;
 pub mod report;
 pub mod settings;
+pub mod telemetry;
 pub mod text;
 pub mod waivers;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use crate::baseline::Baseline;
 use crate::credential::Source;
@@ -162,6 +163,40 @@ impl Road<'_> {
         let own = self.settings.own_logins();
         let asking = Asking { own: &own, bench: &bench, deadline: Some(deadline) };
         self.ask_all(groups, &asking, &|_, _| ()).await
+    }
+
+    /// As [`review`](Self::review), with answers that were given for this review alone: what is
+    /// pinned must be what a registry says now.
+    pub async fn fresh(
+        &self,
+        uses: Vec<ImageUse>,
+        login: &Arc<Login>,
+        labels: Labels,
+        deadline: tokio::time::Instant,
+    ) -> Vec<Answered> {
+        self.review(uses, login, labels, deadline).await
+    }
+
+    /// Results for images that are not asked about, all for the same reason.
+    pub fn without_asking(
+        &self,
+        uses: Vec<ImageUse>,
+        labels: &Labels,
+        reason: Reason,
+        why: &str,
+    ) -> Vec<Answered> {
+        let mut by_text: BTreeMap<String, Vec<ImageUse>> = BTreeMap::new();
+        for found in uses {
+            by_text.entry(found.text.clone()).or_default().push(found);
+        }
+        let bench = Bench { labels: labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
+        let result = |(text, uses): (String, Vec<ImageUse>)| {
+            let shown = crate::text::clean(&text, crate::text::SHOWN);
+            let outcome = Outcome::Inconclusive { reason };
+            let diagnosis = without_asking(outcome, format!("{shown}: {why}"), "not asked");
+            self.answered(uses, diagnosis, BTreeMap::new(), &bench)
+        };
+        by_text.into_iter().flat_map(result).collect()
     }
 
     fn rules(&self) -> Rules<'_> {
@@ -339,28 +374,34 @@ impl Road<'_> {
         progress: Progress<'_>,
     ) -> Vec<Answered> {
         let total = groups.iter().filter(|group| matches!(group.task, Task::Ask(..))).count();
-        let work = groups.into_iter().map(async |group| {
-            let Group { uses, task, wanted } = group;
-            let (diagnosis, asked) = match task {
-                Task::Known(diagnosis) => (*diagnosis, false),
-                Task::Ask(question, context) => {
-                    (self.ask_in_time(*question, *context, asking).await, true)
-                }
-            };
-            (self.answered(uses, diagnosis, wanted, asking.bench), asked)
-        });
-        let mut answered =
-            futures_util::stream::iter(work).buffer_unordered(self.settings.limits.in_flight);
+        let (mut waiting, mut asked) = (groups.into_iter(), FuturesUnordered::new());
         let (mut results, mut done) = (Vec::new(), 0);
         progress(0, total);
-        while let Some((answers, asked)) = answered.next().await {
+        loop {
+            while asked.len() < self.settings.limits.in_flight
+                && let Some(group) = waiting.next()
+            {
+                asked.push(self.answer(group, asking));
+            }
+            let Some((answers, was_asked)) = asked.next().await else { return results };
             results.extend(answers);
-            if asked {
+            if was_asked {
                 done += 1;
                 progress(done, total);
             }
         }
-        results
+    }
+
+    /// The results of one group, and whether anybody was asked for them.
+    async fn answer(&self, group: Group, asking: &Asking<'_>) -> (Vec<Answered>, bool) {
+        let Group { uses, task, wanted } = group;
+        let (diagnosis, was_asked) = match task {
+            Task::Known(diagnosis) => (*diagnosis, false),
+            Task::Ask(question, context) => {
+                (self.ask_in_time(*question, *context, asking).await, true)
+            }
+        };
+        (self.answered(uses, diagnosis, wanted, asking.bench), was_asked)
     }
 
     fn summary(&self, results: &[Answered], files: usize, started: Instant) -> Summary {
@@ -379,7 +420,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 const DEFAULT_ACCOUNT: &str = "default";
 
 /// What of a use the policies look at.
-fn subject<'a>(found: &'a ImageUse, labels: &'a Labels) -> Subject<'a> {
+pub fn subject<'a>(found: &'a ImageUse, labels: &'a Labels) -> Subject<'a> {
     let namespace = match found.workload.object.namespace.as_str() {
         "" => DEFAULT_NAMESPACE,
         namespace => namespace,

@@ -13,6 +13,7 @@ mod outputs;
 mod progress;
 mod project;
 mod quota;
+mod serve;
 mod validate;
 mod version;
 
@@ -124,6 +125,7 @@ enum Command {
     /// Credentials: which would be tried for an image, and whether each works
     Auth(auth::Arguments),
     Quota(quota::Arguments),
+    Serve(Box<serve::Arguments>),
     Config(config::Arguments),
     /// Print a completion script for a shell
     Completions {
@@ -141,7 +143,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             return if error.use_stderr() { Exit::Misuse } else { Exit::Success };
         }
     };
-    if arguments.verbose {
+    let verbose = arguments.verbose;
+    let has_own_log = matches!(arguments.command, Command::Serve(_));
+    if verbose && !has_own_log {
         log();
     }
     let out = Out { colour: arguments.color };
@@ -152,6 +156,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Diagnose(arguments) => diagnose::run(arguments, &out),
         Command::Auth(arguments) => auth::run(arguments, &out),
         Command::Quota(arguments) => quota::run(arguments, &out),
+        Command::Serve(arguments) => serve::run(*arguments, verbose, &out),
         Command::Config(arguments) => config::run(arguments, &out),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),

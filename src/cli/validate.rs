@@ -76,7 +76,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum RuntimeName {
+pub(super) enum RuntimeName {
     Containerd,
     /// containerd 1.x, 2.0, or a later one set to pull locally
     ContainerdLocal,
@@ -108,7 +108,7 @@ enum Inconclusive {
     Fail,
 }
 
-fn platform(text: &str) -> Result<Platform, String> {
+pub(super) fn platform(text: &str) -> Result<Platform, String> {
     Platform::parse(text).map_err(|error| error.to_string())
 }
 
@@ -238,7 +238,7 @@ impl Files {
     }
 }
 
-fn runtimes(names: &[RuntimeName]) -> Vec<Runtime> {
+pub(super) fn runtimes(names: &[RuntimeName]) -> Vec<Runtime> {
     let of = |name: &RuntimeName| match name {
         RuntimeName::Containerd => vec![Runtime::ContainerdLocal, Runtime::ContainerdTransfer],
         RuntimeName::ContainerdLocal => vec![Runtime::ContainerdLocal],

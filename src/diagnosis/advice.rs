@@ -170,9 +170,10 @@ impl Words<'_> {
             }
             Cause::AccessDenied => format!("{} may not pull {name}", self.login()),
             Cause::Unauthorized => format!("{who} does not accept {}", self.login()),
-            Cause::SecretRegistryMismatch => format!(
-                "{who} wants a login and no pull secret of {asker} has an entry for {registry}"
-            ),
+            Cause::SecretRegistryMismatch => {
+                let it = if who == registry { "it" } else { registry };
+                format!("{who} wants a login and no pull secret of {asker} has an entry for {it}")
+            }
             Cause::SecretInvalid => format!("a pull secret of {asker} can not be used"),
             Cause::BlockedByRegistry => {
                 format!("{who} blocks {}{}", self.image(), self.refusal_text())

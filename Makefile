@@ -5,11 +5,13 @@ CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 DISTRIBUTION_VERSION := v3.1.2
 FUZZ_SECONDS ?= 300
+# Where the servers of the cluster tests are, or are built once; `tests/cluster/build.sh` names them.
+CLUSTER_ASSETS := $(abspath $(or $(KUBEBUILDER_ASSETS),$(or $(CARGO_TARGET_DIR),target)/cluster-assets))
 
 # Two targets at a time would only wait for each other's build lock.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-registry bench fuzz lint fmt doc deny advisories install
+.PHONY: help demo test test-registry test-cluster test-node bench fuzz lint fmt doc deny advisories install
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +31,15 @@ test-registry: ## the tests that ask a real registry (docker-registry or registr
 	    'and put it on PATH, or name it in PULLPROOF_REGISTRY_BINARY.' >&2; exit 1; fi
 	$(CARGO) test --test registry
 
+test-cluster: ## the tests that run a real kube-apiserver; builds it once (needs Go, minutes)
+	tests/cluster/build.sh $(CLUSTER_ASSETS) etcd kube-apiserver kube-controller-manager kubectl
+	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) $(CARGO) test --test cluster
+
+test-node: ## the tests on a whole node, as root; builds its servers once (needs Go, minutes)
+	@[ "$$(id -u)" = 0 ] || { printf '%s\n' 'test-node: a node needs root (network, mounts, cgroups)' >&2; exit 1; }
+	tests/cluster/build.sh $(CLUSTER_ASSETS)
+	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) $(CARGO) test --test node
+
 bench: ## measure; numbers go to standard output
 	$(CARGO) bench
 
@@ -43,7 +54,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (300); needs a nightly toolchain, ins
 lint: ## formatting, clippy, documentation, licences and banned crates
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy --test registry -- -D warnings
+	$(CARGO) clippy --test registry --test cluster --test node -- -D warnings
 	$(MAKE) --no-print-directory doc deny
 
 fmt: ## format the sources

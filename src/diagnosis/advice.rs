@@ -174,7 +174,12 @@ impl Words<'_> {
                 let it = if who == registry { "it" } else { registry };
                 format!("{who} wants a login and no pull secret of {asker} has an entry for {it}")
             }
-            Cause::SecretInvalid => format!("a pull secret of {asker} can not be used"),
+            Cause::SecretMissing => {
+                let missing = &self.context.pod_login.missing;
+                let names: Vec<String> = missing.iter().take(5).map(Source::to_string).collect();
+                format!("{who} wants a login and {} does not exist", names.join(", "))
+            }
+            Cause::SecretInvalid => format!("a pull secret of {asker} cannot be used"),
             Cause::BlockedByRegistry => {
                 format!("{who} blocks {}{}", self.image(), self.refusal_text())
             }

@@ -64,7 +64,7 @@ fn misuse_is_2_and_says_what_to_do() {
         (&["validate", ".", "-o", "xml"], "possible values: full, concise, json"),
         (&["validate", ".", "--registries", "nowhere.toml"], "cannot read nowhere.toml"),
         (&["validate", ".", "--authfile", "empty.yaml"], "empty.yaml is not usable"),
-        (&["validate", ".", "--exclude", "a{b"], "can not be understood"),
+        (&["validate", ".", "--exclude", "a{b"], "cannot be understood"),
         (&["auth", "plan", "a", "--secrets", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (&["frobnicate"], "unrecognized subcommand"),
     ] {

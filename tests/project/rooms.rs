@@ -110,6 +110,8 @@ fn only_the_registry_knows_the_http_client() {
 fn only_the_cluster_knows_the_kubernetes_client() {
     let mut found = offenders(&["kube", "k8s_openapi"], |room| room == Some("cluster"));
     found.retain(|offender| !offender.starts_with("src/policy/image_check_policy"));
+    // A field of a kind is called so.
+    found.retain(|offender| !offender.starts_with("src/manifest/kinds/"));
     assert!(found.is_empty(), "{found:#?}");
 }
 

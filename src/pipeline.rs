@@ -460,9 +460,8 @@ fn out_of_time(reference: &Reference) -> Diagnosis {
 fn broken_secret(source: &Source, reason: &str, workload: &Workload) -> Diagnosis {
     let outcome = Outcome::Finding { cause: Cause::SecretInvalid, certainty: Certainty::Certain };
     let asker = asker(workload);
-    let summary =
-        format!("{source} can not be decoded, so no image of {asker} is pulled: {reason}");
-    without_asking(outcome, summary, "pull secret can not be decoded")
+    let summary = format!("{source} cannot be decoded, so no image of {asker} is pulled: {reason}");
+    without_asking(outcome, summary, "pull secret cannot be decoded")
 }
 
 /// A failed helper is told once, and beside each image that its login might have helped.

@@ -1,15 +1,16 @@
 //! The road: uses of images become questions, equal ones are asked once, answers are diagnosed and
 //! judged, and a report comes out. The one place that joins the rooms; knows no door.
 
+mod order;
 mod placeholders;
 mod verdicts;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::StreamExt as _;
 
 use crate::baseline::Baseline;
 use crate::credential::Source;
@@ -83,6 +84,8 @@ pub struct Surroundings {
     pub labels: Labels,
     /// The nodes it may land on, where they are known.
     pub landing: Option<Landing>,
+    /// Only what a registry says now counts: for what is pinned.
+    pub fresh: bool,
     /// When an answer is of no use any more.
     pub deadline: tokio::time::Instant,
 }
@@ -100,6 +103,16 @@ struct Group {
     uses: Vec<ImageUse>,
     task: Task,
     wanted: BTreeMap<Platform, String>,
+}
+
+impl Group {
+    /// Who is asked; nobody for what is known.
+    fn host(&self) -> String {
+        match &self.task {
+            Task::Known(_) => String::new(),
+            Task::Ask(question, _) => question.reference.registry().to_owned(),
+        }
+    }
 }
 
 /// What is to be done for a group.
@@ -163,7 +176,7 @@ impl Road<'_> {
     /// not answered by the deadline is inconclusive.
     pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
         let login = |_: &Workload| Arc::clone(&around.login);
-        let groups = self.groups(uses, &login, &around.labels, around.landing.as_ref());
+        let groups = self.groups(uses, &login, &around.labels, Some(around));
         let bench =
             Bench { labels: around.labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
         let own = self.settings.own_logins();
@@ -202,7 +215,7 @@ impl Road<'_> {
         uses: Vec<ImageUse>,
         logins: &dyn Fn(&Workload) -> Arc<Login>,
         labels: &Labels,
-        landing: Option<&Landing>,
+        around: Option<&Surroundings>,
     ) -> Vec<Group> {
         let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
         for found in uses {
@@ -210,7 +223,7 @@ impl Road<'_> {
                 Credentials::Own => Arc::default(),
                 Credentials::Pod | Credentials::Any => logins(&found.workload),
             };
-            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), landing);
+            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), around);
             groups
                 .entry(key)
                 .or_insert_with(|| Group { uses: Vec::new(), task, wanted })
@@ -226,7 +239,7 @@ impl Road<'_> {
         found: &ImageUse,
         login: &Login,
         subject: &Subject<'_>,
-        landing: Option<&Landing>,
+        around: Option<&Surroundings>,
     ) -> (Key, Task, BTreeMap<Platform, String>) {
         let known = |key: Key, diagnosis: Diagnosis| {
             (key, Task::Known(Box::new(diagnosis)), BTreeMap::new())
@@ -250,9 +263,11 @@ impl Road<'_> {
         }
         let constraints = &found.workload.constraints;
         let asked_for = &self.options.platforms;
+        let landing = around.and_then(|around| around.landing.as_ref());
         let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
         let (mut question, context) =
             self.question(found, reference, login, wanted.keys().cloned().collect());
+        question.fresh = around.is_some_and(|around| around.fresh);
         if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
             question.runtimes.clone_from(&landing.runtimes);
         }
@@ -325,8 +340,8 @@ impl Road<'_> {
             [] => vec![Runtime::ContainerdLocal, Runtime::ContainerdTransfer, Runtime::Crio],
             named => named.to_vec(),
         };
-        let (reference, own) = (reference.clone(), Vec::new());
-        (Question { reference, candidates, own, platforms, runtimes }, context)
+        let (reference, own, fresh) = (reference.clone(), Vec::new(), false);
+        (Question { reference, candidates, own, platforms, runtimes, fresh }, context)
     }
 
     /// Asks with the Pod's credentials, and looks the person's own up only where those are refused.
@@ -336,14 +351,15 @@ impl Road<'_> {
         mut context: Context,
         own: &OwnLogins,
     ) -> Diagnosis {
-        let mut answer = self.registry.ask(&question).await;
+        let mut answer = self.registry.ask(&question, self.registry.deadline()).await;
         if self.options.credentials != Credentials::Pod && another_login_may_help(&answer) {
             let found = own.of(&question.reference).await;
             context.own_failures =
                 found.failures.iter().map(|failed| failed.failure.to_string()).collect();
             context.own_failures.dedup();
             question.own = found.candidates;
-            self.registry.ask_own(&question, &mut answer).await;
+            let deadline = self.registry.deadline();
+            self.registry.ask_own(&question, deadline, &mut answer).await;
         }
         diagnose(&question, &answer, &context)
     }
@@ -370,22 +386,19 @@ impl Road<'_> {
         progress: Progress<'_>,
     ) -> Vec<Answered> {
         let total = groups.iter().filter(|group| matches!(group.task, Task::Ask(..))).count();
-        let (mut waiting, mut asked) = (groups.into_iter(), FuturesUnordered::new());
+        let work = |group: Group| self.answer(group, asking);
+        let lines = self.settings.limits.in_flight;
+        let mut answered = pin!(order::by_host(groups, Group::host, lines, work));
         let (mut results, mut done) = (Vec::new(), 0);
         progress(0, total);
-        loop {
-            while asked.len() < self.settings.limits.in_flight
-                && let Some(group) = waiting.next()
-            {
-                asked.push(self.answer(group, asking));
-            }
-            let Some((answers, was_asked)) = asked.next().await else { return results };
+        while let Some((answers, was_asked)) = answered.next().await {
             results.extend(answers);
             if was_asked {
                 done += 1;
                 progress(done, total);
             }
         }
+        results
     }
 
     /// The results of one group, and whether anybody was asked for them.

@@ -8,6 +8,8 @@
 
 pub mod baseline;
 pub mod cli;
+pub mod cluster;
+pub mod controller;
 pub mod credential;
 pub mod diagnosis;
 pub mod image;
@@ -18,5 +20,6 @@ pub mod policy;
 pub mod registry;
 pub mod report;
 pub mod settings;
+pub mod telemetry;
 pub mod text;
 pub mod waivers;

@@ -5,6 +5,7 @@ mod auth;
 mod auth_check;
 mod cache;
 mod config;
+mod controller;
 mod diagnose;
 mod explain;
 mod images;
@@ -118,6 +119,7 @@ enum Command {
     Auth(auth::Arguments),
     Quota(quota::Arguments),
     Config(config::Arguments),
+    Controller(controller::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
@@ -134,7 +136,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             return if error.use_stderr() { Exit::Misuse } else { Exit::Success };
         }
     };
-    if arguments.verbose {
+    let verbose = arguments.verbose;
+    // A long-running role has a log of its own.
+    if verbose && !matches!(arguments.command, Command::Controller(_)) {
         log();
     }
     let out = Out { colour: arguments.color };
@@ -146,6 +150,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Auth(arguments) => auth::run(arguments, &out),
         Command::Quota(arguments) => quota::run(arguments, &out),
         Command::Config(arguments) => config::run(arguments, &out),
+        Command::Controller(arguments) => controller::run(arguments, verbose),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),
     };

@@ -5,6 +5,7 @@ pub mod hosts_toml;
 pub mod limits;
 pub mod mirrors;
 mod own_logins;
+pub mod pod;
 pub mod project;
 pub mod registries;
 pub mod schema;

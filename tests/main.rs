@@ -9,6 +9,7 @@ mod diagnosis;
 mod docs;
 mod families;
 mod image;
+mod lease;
 mod manifest;
 mod messages;
 mod own_logins;

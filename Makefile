@@ -6,6 +6,8 @@ CARGO_DENY_VERSION := 0.20.2
 DISTRIBUTION_VERSION := v3.1.2
 HELM_VERSION := v3.22.0
 FUZZ_SECONDS ?= 300
+# Where the servers of the cluster tests are, or are built once; `tests/cluster/build.sh` names them.
+CLUSTER_ASSETS := $(abspath $(or $(KUBEBUILDER_ASSETS),$(or $(CARGO_TARGET_DIR),target)/cluster-assets))
 
 # The image: a static binary of this target and profile, or those that IMAGE_BINARIES names
 # (linux/amd64=FILE linux/arm64=FILE). A target of glibc is linked statically as well.
@@ -23,8 +25,8 @@ IMAGE_BINARIES ?= linux/$(IMAGE_ARCH)=$(IMAGE_BINARY)
 # Two targets at a time would only wait for each other's build lock.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-registry bench fuzz lint fmt doc deny advisories install \
-  chart image image-binary image-push
+.PHONY: help demo test test-registry test-cluster test-node bench fuzz lint fmt doc deny \
+  advisories install chart image image-binary image-push
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +45,15 @@ test-registry: ## the tests that ask a real registry (docker-registry or registr
 	    '  go install github.com/distribution/distribution/v3/cmd/registry@$(DISTRIBUTION_VERSION)' \
 	    'and put it on PATH, or name it in PULLPROOF_REGISTRY_BINARY.' >&2; exit 1; fi
 	$(CARGO) test --test registry
+
+test-cluster: ## the tests that run a real kube-apiserver; builds it once (needs Go, minutes)
+	tests/cluster/build.sh $(CLUSTER_ASSETS) etcd kube-apiserver kube-controller-manager kubectl
+	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) $(CARGO) test --test cluster
+
+test-node: ## the tests on a whole node, as root; builds its servers once (needs Go, minutes)
+	@[ "$$(id -u)" = 0 ] || { printf '%s\n' 'test-node: a node needs root (network, mounts, cgroups)' >&2; exit 1; }
+	tests/cluster/build.sh $(CLUSTER_ASSETS)
+	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) $(CARGO) test --test node
 
 chart: ## lint and render the Helm chart, and hold it to its promises; installs helm by go when it is missing
 	@command -v "$${PULLPROOF_HELM:-helm}" >/dev/null || PATH="$$PATH:$$(go env GOPATH)/bin" command -v helm >/dev/null \
@@ -79,8 +90,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (300); needs a nightly toolchain, ins
 lint: ## formatting, clippy, documentation, licences and banned crates
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy --test registry -- -D warnings
-	$(CARGO) clippy --test chart -- -D warnings
+	$(CARGO) clippy --test registry --test cluster --test node --test chart -- -D warnings
 	$(MAKE) --no-print-directory doc deny
 
 fmt: ## format the sources

@@ -9,6 +9,7 @@
 pub mod admission;
 pub mod baseline;
 pub mod cli;
+pub mod cluster;
 pub mod credential;
 pub mod diagnosis;
 pub mod image;

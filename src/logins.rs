@@ -40,7 +40,7 @@ fn key(workload: &Workload) -> Key {
 
 /// The pull secrets and ServiceAccounts that were read.
 pub struct Logins {
-    secrets: HashMap<Name, Result<PullSecret, (Source, String)>>,
+    secrets: HashMap<Name, Usable>,
     accounts: HashMap<Name, Vec<String>>,
     /// The names of the images that are pulled with a login.
     images: HashMap<Key, HashSet<String>>,
@@ -51,6 +51,21 @@ const DEFAULT_NAMESPACE: &str = "default";
 const DEFAULT_ACCOUNT: &str = "default";
 /// What was not among the files is listed up to this many names.
 const LISTED: usize = 10;
+
+/// What came of looking for an object that a workload names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Looked<T> {
+    Found(T),
+    /// It is known not to exist.
+    Absent,
+    /// It was not there to be read: in no file, or the API server gave no answer.
+    Unread,
+    /// It may not be read; the right that is missing.
+    Forbidden(String),
+}
+
+/// A pull secret, or why its data cannot be read at all.
+pub type Usable = Result<PullSecret, (Source, String)>;
 
 impl Logins {
     /// Files what an extraction found; the last of two objects with one name wins.
@@ -116,41 +131,17 @@ impl Logins {
 
     fn make(&self, workload: &Workload, key: &Key) -> Login {
         let namespace = &key.0;
-        let mut login = Login::default();
-        let names: &[String] = if workload.pull_secrets.is_empty() {
-            self.of_account(workload, namespace, &mut login.known)
-        } else {
-            login.known.is_known = true;
-            &workload.pull_secrets
-        };
-        let mut secrets = Vec::new();
-        for name in names.iter().filter(|name| !name.is_empty()) {
-            match self.secrets.get(&(namespace.clone(), name.clone())) {
-                None => {
-                    login.known.is_known = false;
-                    login.known.unread.push(format!("secret {}", crate::text::clean(name, 80)));
-                }
-                Some(Err(broken)) => login.broken = login.broken.or(Some(broken.clone())),
-                Some(Ok(secret)) if !secret.counts() => {
-                    let reason = format!(
-                        "type {} and its keys do not make a docker login",
-                        crate::text::clean(&secret.secret_type, 80)
-                    );
-                    login.known.ignored.push((secret.source(), reason));
-                }
-                Some(Ok(secret)) => {
-                    login.known.without_entry.push((secret.source(), secret.registries()));
-                    secrets.push(secret);
-                }
-            }
-        }
-        match Keyring::new(secrets, None) {
-            Ok(keyring) => {
-                login.known.unused = self.unused(key, &keyring, &login.known);
-                login.keyring = keyring;
-            }
-            Err(error) => login.broken = login.broken.or_else(|| Some(reason(&error))),
-        }
+        let name = |name: &str| (namespace.clone(), name.to_owned());
+        let account = account_of(workload).map(|account| {
+            // A flag that names an image, or values of a chart: there is no Pod to have an account.
+            let other =
+                if workload.object.kind.is_empty() { Looked::Absent } else { Looked::Unread };
+            self.accounts.get(&name(account)).map_or(other, |names| Looked::Found(&names[..]))
+        });
+        let mut login = assemble(namespace, workload, account, |secret| {
+            self.secrets.get(&name(secret)).map_or(Looked::Unread, Looked::Found)
+        });
+        login.known.unused = self.unused(key, &login.keyring, &login.known);
         login
     }
 
@@ -168,36 +159,92 @@ impl Logins {
         }
         unused
     }
-
-    /// The ServiceAccount's pull secrets, which are copied only when the Pod names none.
-    fn of_account(&self, workload: &Workload, namespace: &str, known: &mut PodLogin) -> &[String] {
-        let name = workload.service_account.as_deref().unwrap_or(DEFAULT_ACCOUNT);
-        let key = (namespace.to_owned(), name.to_owned());
-        match self.accounts.get(&key) {
-            Some(names) => {
-                known.is_known = true;
-                names
-            }
-            // A flag that names an image, or values of a chart: there is no Pod to have an account.
-            None if workload.object.kind.is_empty() => &[],
-            None => {
-                // An account that is not there to be read may bring secrets, also the default one,
-                // which is seldom written down and often patched.
-                known.unread.push(match name {
-                    DEFAULT_ACCOUNT => DEFAULT_UNREAD.to_owned(),
-                    name => format!("ServiceAccount {}", crate::text::clean(name, 80)),
-                });
-                &[]
-            }
-        }
-    }
 }
 
 /// The account that a Pod has which names none, where it was not there to be read.
 const DEFAULT_UNREAD: &str = "ServiceAccount default";
 
+/// The ServiceAccount whose pull secrets are copied: that of a Pod that names none itself.
+pub fn account_of(workload: &Workload) -> Option<&str> {
+    let account = workload.service_account.as_deref().unwrap_or(DEFAULT_ACCOUNT);
+    workload.pull_secrets.is_empty().then_some(account)
+}
+
+/// Puts a login together from what was looked up: the pull secrets of the ServiceAccount of
+/// [`account_of`], and each secret by its name.
+pub fn assemble<'s>(
+    namespace: &str,
+    workload: &'s Workload,
+    account: Option<Looked<&'s [String]>>,
+    secret: impl Fn(&str) -> Looked<&'s Usable>,
+) -> Login {
+    let mut login = Login::default();
+    let names: &[String] = match account {
+        Some(account) => of_account(workload, account, &mut login.known),
+        None => {
+            login.known.is_known = true;
+            &workload.pull_secrets
+        }
+    };
+    let mut secrets = Vec::new();
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        match secret(name) {
+            Looked::Unread => unread(&mut login.known, "secret", name, None),
+            Looked::Forbidden(right) => unread(&mut login.known, "secret", name, Some(right)),
+            Looked::Absent => login.known.missing.push(Source::Secret {
+                namespace: namespace.to_owned(),
+                name: crate::text::clean(name, 80),
+            }),
+            Looked::Found(Err(broken)) => login.broken = login.broken.or(Some(broken.clone())),
+            Looked::Found(Ok(secret)) if !secret.counts() => {
+                let reason = format!(
+                    "type {} and its keys do not make a docker login",
+                    crate::text::clean(&secret.secret_type, 80)
+                );
+                login.known.ignored.push((secret.source(), reason));
+            }
+            Looked::Found(Ok(secret)) => {
+                login.known.without_entry.push((secret.source(), secret.registries()));
+                secrets.push(secret);
+            }
+        }
+    }
+    match Keyring::new(secrets, None) {
+        Ok(keyring) => login.keyring = keyring,
+        Err(error) => login.broken = login.broken.or_else(|| Some(reason(&error))),
+    }
+    login
+}
+
+/// The ServiceAccount's pull secrets, which are copied only when the Pod names none.
+fn of_account<'s>(
+    workload: &Workload,
+    account: Looked<&'s [String]>,
+    known: &mut PodLogin,
+) -> &'s [String] {
+    let name = workload.service_account.as_deref().unwrap_or(DEFAULT_ACCOUNT);
+    match account {
+        Looked::Found(names) => {
+            known.is_known = true;
+            return names;
+        }
+        // An account that is not there to be read may bring secrets, also the default one, which is
+        // seldom written down and often patched; where it is known to be absent it brings none.
+        Looked::Absent if name == DEFAULT_ACCOUNT => {}
+        Looked::Absent | Looked::Unread => unread(known, "ServiceAccount", name, None),
+        Looked::Forbidden(right) => unread(known, "ServiceAccount", name, Some(right)),
+    }
+    &[]
+}
+
+fn unread(known: &mut PodLogin, kind: &str, name: &str, right: Option<String>) {
+    known.is_known = false;
+    known.unread.push(format!("{kind} {}", crate::text::clean(name, 80)));
+    known.rights_missing.extend(right);
+}
+
 /// The secret and what is wrong in it.
-fn reason(error: &credential::Error) -> (Source, String) {
+pub(crate) fn reason(error: &credential::Error) -> (Source, String) {
     let text = match &error.key {
         Some(key) => format!("entry \"{key}\": {}", error.reason),
         None => error.reason.to_string(),
@@ -206,6 +253,6 @@ fn reason(error: &credential::Error) -> (Source, String) {
 }
 
 /// A secret of a manifest, or why its data cannot be read at all.
-fn usable(found: &FoundSecret) -> Result<PullSecret, (Source, String)> {
+fn usable(found: &FoundSecret) -> Usable {
     found.secret.as_ref().map_err(reason).cloned()
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic where it broke")]
 
 mod cli;
+mod cluster_room;
 mod conformance;
 mod container_image;
 mod credential;

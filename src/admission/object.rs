@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::review::{Kind, text};
 use crate::image::usage::{
-    ImageUse, NodeConstraints, NodeRequirement, ObjectName, Ownership, Site, Workload,
+    ImageUse, NodeConstraints, NodeRequirement, ObjectName, Ownership, Site, Toleration, Workload,
 };
 use crate::image::{PullPolicy, Reference, Role};
 
@@ -90,7 +90,23 @@ pub struct PodSpec<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     affinity: Affinity<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
+    tolerations: Vec<Tolerated<'a>>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    node_name: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
     os: Named<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Tolerated<'a> {
+    #[serde(borrow, default, deserialize_with = "text")]
+    key: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    operator: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    value: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    effect: Cow<'a, str>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -352,36 +368,58 @@ impl<'a> Admitted<'a> {
                 .flatten()
                 .map(|secret| secret.name.clone().into_owned())
                 .collect(),
-            constraints: self.constraints(),
+            constraints: self.constraints(&kind.kind),
         }
     }
 
-    fn constraints(&self) -> NodeConstraints {
+    fn constraints(&self, kind: &str) -> NodeConstraints {
         let spec = &self.spec;
-        let owned = |text: &Cow<'_, str>| text.clone().into_owned();
+        let terms = &spec.affinity.node_affinity.required.node_selector_terms;
         NodeConstraints {
+            node_name: (!spec.node_name.is_empty()).then(|| owned(&spec.node_name)),
             node_selector: spec.node_selector.iter().map(|(k, v)| (owned(k), owned(v))).collect(),
-            affinity_terms: spec
-                .affinity
-                .node_affinity
-                .required
-                .node_selector_terms
+            // A term without any requirement matches no node, so it is no alternative.
+            affinity_terms: terms.iter().map(Term::owned).filter(|it| !it.is_empty()).collect(),
+            tolerations: spec
+                .tolerations
                 .iter()
-                // A term without any requirement matches no node, so it is no alternative.
-                .filter(|term| !term.match_fields.is_empty() || !term.match_expressions.is_empty())
-                .map(|term| term.match_expressions.iter().map(Requirement::owned).collect())
+                .map(Tolerated::owned)
+                .chain(Toleration::of_controller(kind))
                 .collect(),
             os_name: (!spec.os.name.is_empty()).then(|| owned(&spec.os.name)),
         }
     }
 }
 
+fn owned(text: &Cow<'_, str>) -> String {
+    text.clone().into_owned()
+}
+
+impl Term<'_> {
+    fn owned(&self) -> Vec<NodeRequirement> {
+        let labels = self.match_expressions.iter().map(|it| it.owned(false));
+        labels.chain(self.match_fields.iter().map(|it| it.owned(true))).collect()
+    }
+}
+
 impl Requirement<'_> {
-    fn owned(&self) -> NodeRequirement {
+    fn owned(&self, is_field: bool) -> NodeRequirement {
         NodeRequirement {
-            key: self.key.clone().into_owned(),
-            operator: self.operator.clone().into_owned(),
-            values: self.values.iter().map(|value| value.clone().into_owned()).collect(),
+            key: owned(&self.key),
+            operator: owned(&self.operator),
+            values: self.values.iter().map(owned).collect(),
+            is_field,
+        }
+    }
+}
+
+impl Tolerated<'_> {
+    fn owned(&self) -> Toleration {
+        Toleration {
+            key: owned(&self.key),
+            operator: owned(&self.operator),
+            value: owned(&self.value),
+            effect: owned(&self.effect),
         }
     }
 }

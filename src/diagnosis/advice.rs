@@ -173,6 +173,11 @@ impl Words<'_> {
             Cause::SecretRegistryMismatch => format!(
                 "{who} wants a login and no pull secret of {asker} has an entry for {registry}"
             ),
+            Cause::SecretMissing => {
+                let missing = &self.context.pod_login.missing;
+                let names: Vec<String> = missing.iter().take(5).map(Source::to_string).collect();
+                format!("{registry} wants a login and {} does not exist", names.join(", "))
+            }
             Cause::SecretInvalid => format!("a pull secret of {asker} can not be used"),
             Cause::BlockedByRegistry => {
                 format!("{who} blocks {}{}", self.image(), self.refusal_text())

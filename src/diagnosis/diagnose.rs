@@ -17,11 +17,30 @@ pub fn diagnose(question: &Question, answer: &Answer, context: &Context) -> Diag
         Some((attempt, found)) => only_own(&words, attempt, found),
         None => refused(&words),
     };
+    if let Some(unknown) = without_right(&diagnosis, &words) {
+        diagnosis = unknown;
+    }
     diagnosis.evidence = seen::evidence(answer);
     diagnosis.age = answer.found().and_then(|(_, found)| found.age);
     add_login_findings(&mut diagnosis, &words);
     diagnosis.remarks.extend(advice::remarks(&diagnosis.outcome, &words));
     diagnosis
+}
+
+/// Where only a login could help and a right to read the Pod's is missing, nothing is known.
+fn without_right(diagnosis: &Diagnosis, words: &Words<'_>) -> Option<Diagnosis> {
+    let login = &words.context.pod_login;
+    let Outcome::Finding { cause, .. } = diagnosis.outcome else { return None };
+    if !cause.is_about_login() || login.rights_missing.is_empty() {
+        return None;
+    }
+    let unread = login.unread.join(", ");
+    let summary = format!("{}, and {unread} may not be read here", diagnosis.summary);
+    let mut unknown = inconclusive(Reason::NoPermission, summary);
+    unknown.digest = diagnosis.digest.clone();
+    unknown.advice = login.rights_missing.clone();
+    unknown.advice.dedup();
+    Some(unknown)
 }
 
 /// A diagnosis that no registry was needed for.
@@ -150,6 +169,7 @@ fn login_cause(cause: Cause, words: &Words<'_>) -> Cause {
     let login = &words.context.pod_login;
     let all_read = login.unread.is_empty();
     match cause {
+        Cause::CredentialsMissing if all_read && !login.missing.is_empty() => Cause::SecretMissing,
         Cause::CredentialsMissing if all_read && !login.ignored.is_empty() => Cause::SecretInvalid,
         Cause::CredentialsMissing if all_read && !login.without_entry.is_empty() => {
             Cause::SecretRegistryMismatch
@@ -267,6 +287,9 @@ fn add_login_findings(diagnosis: &mut Diagnosis, words: &Words<'_>) {
             diagnosis.findings.push(Listed { cause, text });
         }
     };
+    for source in &login.missing {
+        add(Cause::SecretMissing, format!("{source} does not exist"));
+    }
     for (source, reason) in &login.ignored {
         add(Cause::SecretInvalid, format!("{source} is ignored by the kubelet: {reason}"));
     }

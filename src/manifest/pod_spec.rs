@@ -8,7 +8,7 @@ use super::PLACEHOLDER;
 use super::placeholder::{self, Text};
 use super::walk::{About, Object, Step, Walker};
 use super::yaml::Node;
-use crate::image::usage::{NodeConstraints, NodeRequirement, Ownership, Workload};
+use crate::image::usage::{NodeConstraints, NodeRequirement, Ownership, Toleration, Workload};
 use crate::image::{ImageUse, PullPolicy, Reference, Role, Site};
 
 const REQUIRED: &str =
@@ -190,7 +190,7 @@ pub(super) fn workload(object: &Object, spec: Node<'_>) -> Workload {
         ownership: object.ownership,
         service_account: account("serviceAccountName").or_else(|| account("serviceAccount")),
         pull_secrets: pull_secrets(spec),
-        constraints: constraints(spec),
+        constraints: constraints(object, spec),
     }
 }
 
@@ -206,30 +206,47 @@ pub(super) fn pull_secrets(node: Node<'_>) -> Vec<String> {
         .collect()
 }
 
-fn constraints(spec: Node<'_>) -> NodeConstraints {
+fn constraints(object: &Object, spec: Node<'_>) -> NodeConstraints {
     let terms = spec.at_path(REQUIRED);
+    let tolerations = spec.get("tolerations").into_iter().flat_map(Node::items).map(toleration);
     NodeConstraints {
+        node_name: spec.get_str("nodeName").filter(|name| !name.is_empty()).map(str::to_owned),
         node_selector: spec.get("nodeSelector").map(strings).unwrap_or_default(),
         affinity_terms: terms.into_iter().flat_map(Node::items).filter_map(term).collect(),
+        tolerations: tolerations.chain(Toleration::of_controller(&object.name.kind)).collect(),
         os_name: spec.at_path("os.name").and_then(Node::as_str).map(str::to_owned),
+    }
+}
+
+fn toleration(node: Node<'_>) -> Toleration {
+    let string = |field| node.get_str(field).unwrap_or_default().to_owned();
+    Toleration {
+        key: string("key"),
+        operator: string("operator"),
+        value: string("value"),
+        effect: string("effect"),
     }
 }
 
 /// A term without any requirement matches no node, so it is no alternative.
 fn term(node: Node<'_>) -> Option<Vec<NodeRequirement>> {
-    let expressions = node.get("matchExpressions").map(Node::items);
-    let requirements: Vec<_> = expressions.into_iter().flatten().map(requirement).collect();
-    let fields = node.get("matchFields").is_some_and(|fields| fields.items().len() > 0);
-    (fields || !requirements.is_empty()).then_some(requirements)
+    let of = |list: &str, is_field| {
+        let entries = node.get(list).into_iter().flat_map(Node::items);
+        entries.map(move |entry| requirement(entry, is_field))
+    };
+    let requirements: Vec<_> =
+        of("matchExpressions", false).chain(of("matchFields", true)).collect();
+    (!requirements.is_empty()).then_some(requirements)
 }
 
-fn requirement(node: Node<'_>) -> NodeRequirement {
+fn requirement(node: Node<'_>, is_field: bool) -> NodeRequirement {
     let string = |field| node.get_str(field).unwrap_or_default().to_owned();
     let values = node.get("values").into_iter().flat_map(Node::items);
     NodeRequirement {
         key: string("key"),
         operator: string("operator"),
         values: values.filter_map(Node::as_str).map(str::to_owned).collect(),
+        is_field,
     }
 }
 

@@ -11,6 +11,8 @@ use super::glob::Glob;
 use crate::diagnosis::{Cause, Class};
 use crate::image::{Platform, Reference};
 
+pub const GROUP: &str = "pullproof.dev";
+pub const VERSION: &str = "v1alpha1";
 pub const API_VERSION: &str = "pullproof.dev/v1alpha1";
 pub const KIND: &str = "ImageCheckPolicy";
 

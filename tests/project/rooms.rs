@@ -107,6 +107,13 @@ fn only_the_registry_knows_the_http_client() {
 }
 
 #[test]
+fn only_the_cluster_knows_the_kubernetes_client() {
+    let mut found = offenders(&["kube", "k8s_openapi"], |room| room == Some("cluster"));
+    found.retain(|offender| !offender.starts_with("src/policy/image_check_policy"));
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
 fn only_cli_and_settings_know_the_argument_parser() {
     let found =
         offenders(&["clap", "clap_complete"], |room| matches!(room, Some("cli" | "settings")));

@@ -1,5 +1,8 @@
 //! What is read from an API server, against one that misbehaves as told.
 
+mod definition;
+mod events;
+mod findings;
 mod namespaces;
 mod nodes;
 mod policies;

@@ -36,6 +36,8 @@ pub struct Metadata<'a> {
     #[serde(borrow, default, deserialize_with = "text")]
     generate_name: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "text")]
+    pub uid: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
     pub deletion_timestamp: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     pub annotations: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
@@ -43,28 +45,37 @@ pub struct Metadata<'a> {
     owner_references: Vec<Owner<'a>>,
 }
 
+/// An entry of `ownerReferences`.
 #[derive(Debug, Default, Deserialize)]
-struct Owner<'a> {
+#[serde(rename_all = "camelCase")]
+pub struct Owner<'a> {
     #[serde(borrow, default, deserialize_with = "text")]
-    kind: Cow<'a, str>,
+    pub api_version: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub kind: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub name: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub uid: Cow<'a, str>,
     #[serde(default)]
     controller: Option<bool>,
 }
 
-impl Metadata<'_> {
+impl<'a> Metadata<'a> {
     /// The name, or the prefix the API server makes one from.
     pub fn name(&self) -> &str {
         if self.name.is_empty() { &self.generate_name } else { &self.name }
     }
 
+    /// The controller that made it. A mirror Pod is owned by its Node, which makes nothing from a
+    /// template.
+    pub fn owner(&self) -> Option<&Owner<'a>> {
+        let is_owner = |owner: &&Owner<'_>| owner.controller == Some(true) && owner.kind != "Node";
+        self.owner_references.iter().find(is_owner)
+    }
+
     fn ownership(&self) -> Ownership {
-        // A mirror Pod is owned by its Node, which makes nothing from a template.
-        let is_owner = |owner: &Owner<'_>| owner.controller == Some(true) && owner.kind != "Node";
-        if self.owner_references.iter().any(is_owner) {
-            Ownership::OwnedPod
-        } else {
-            Ownership::BarePod
-        }
+        if self.owner().is_some() { Ownership::OwnedPod } else { Ownership::BarePod }
     }
 }
 

@@ -5,6 +5,7 @@ mod auth;
 mod auth_check;
 mod cache;
 mod config;
+mod crds;
 mod diagnose;
 mod explain;
 mod images;
@@ -127,6 +128,7 @@ enum Command {
     Quota(quota::Arguments),
     Serve(Box<serve::Arguments>),
     Config(config::Arguments),
+    Crds(crds::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
@@ -158,6 +160,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Quota(arguments) => quota::run(arguments, &out),
         Command::Serve(arguments) => serve::run(*arguments, verbose, &out),
         Command::Config(arguments) => config::run(arguments, &out),
+        Command::Crds(arguments) => crds::run(arguments, &out),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),
     };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use moka::future::Cache;
 use serde_json::Value;
 
@@ -81,14 +82,7 @@ impl Secrets {
             Some(_) => &[],
             None => &workload.pull_secrets,
         };
-        let read = futures_util::stream::iter(names.iter().take(MAX_NAMES).cloned())
-            .map(async |name| {
-                let secret = self.secret(namespace, &name, deadline).await;
-                (name, secret)
-            })
-            .buffer_unordered(AT_ONCE)
-            .collect::<HashMap<_, _>>()
-            .await;
+        let read = self.named(namespace, names, deadline).await;
         let account = account.as_ref().map(|account| match account {
             Looked::Found(names) => Looked::Found(names.as_slice()),
             Looked::Absent => Looked::Absent,
@@ -104,6 +98,35 @@ impl Secrets {
         Arc::new(assemble(namespace, workload, account, secret))
     }
 
+    /// The secrets of these names, a few at a time.
+    async fn named(
+        &self,
+        namespace: &str,
+        names: &[String],
+        deadline: Instant,
+    ) -> HashMap<String, Looked<Arc<Usable>>> {
+        let (mut waiting, mut reading) = (names.iter().take(MAX_NAMES), FuturesUnordered::new());
+        let mut read = HashMap::new();
+        loop {
+            while reading.len() < AT_ONCE
+                && let Some(name) = waiting.next()
+            {
+                reading.push(self.one(namespace, name, deadline));
+            }
+            let Some((name, secret)) = reading.next().await else { return read };
+            read.insert(name, secret);
+        }
+    }
+
+    async fn one(
+        &self,
+        namespace: &str,
+        name: &str,
+        deadline: Instant,
+    ) -> (String, Looked<Arc<Usable>>) {
+        (name.to_owned(), self.secret(namespace, name, deadline).await)
+    }
+
     /// A pull secret by its namespace and name, as a person names it.
     pub async fn secret(
         &self,
@@ -111,11 +134,8 @@ impl Secrets {
         name: &str,
         deadline: Instant,
     ) -> Looked<Arc<Usable>> {
-        let read = async |name: &Name| {
-            let object = get::get(&self.client, Kind::Secret, name, patience()).await?;
-            Ok(pull_secret(name, &object))
-        };
-        looked(self.kept(&self.secrets, namespace, name, deadline, read).await)
+        let kept = self.kept(&self.secrets, Kind::Secret, pull_secret, (namespace, name), deadline);
+        looked(kept.await)
     }
 
     /// The pull secrets that a ServiceAccount names.
@@ -125,11 +145,12 @@ impl Secrets {
         name: &str,
         deadline: Instant,
     ) -> Looked<Arc<Vec<String>>> {
-        let read = async |name: &Name| {
-            let object = get::get(&self.client, Kind::ServiceAccount, name, patience()).await?;
-            Ok(named_in(&object))
-        };
-        looked(self.kept(&self.accounts, namespace, name, deadline, read).await)
+        let (accounts, kind) = (&self.accounts, Kind::ServiceAccount);
+        match looked(self.kept(accounts, kind, named_in, (namespace, name), deadline).await) {
+            // Without it there is no Pod; it may be made in the same breath, and bring secrets.
+            Looked::Absent => Looked::Unread,
+            found => found,
+        }
     }
 
     /// One answer for all who ask within a few seconds. The read is the caller's who came first; when
@@ -137,10 +158,10 @@ impl Secrets {
     async fn kept<T: Weigh + Send + Sync + 'static>(
         &self,
         cache: &Cache<Name, Kept<T>>,
-        namespace: &str,
-        name: &str,
+        kind: Kind,
+        read: fn(&Name, &Value) -> T,
+        (namespace, name): (&str, &str),
         deadline: Instant,
-        read: impl AsyncFn(&Name) -> Result<T, Trouble>,
     ) -> Result<Arc<T>, Trouble> {
         let Some(name) = Name::new(namespace, name) else { return Err(Trouble::Absent) };
         let is_old = |kept: &Kept<T>| Instant::now() >= kept.until;
@@ -148,7 +169,10 @@ impl Secrets {
             return kept.answer;
         }
         let last = cache.get(&name).await;
-        let answer = async { Kept::new(read(&name).await, last.as_ref(), name.len()) };
+        let answer = async {
+            let object = get::get(&self.client, kind, &name, patience()).await;
+            Kept::new(object.map(|object| read(&name, &object)), last.as_ref(), name.len())
+        };
         let entry = cache.entry_by_ref(&name).or_insert_with_if(answer, is_old);
         match get::before(deadline, entry).await {
             Ok(entry) => entry.into_value().answer,
@@ -238,7 +262,7 @@ fn pull_secret(name: &Name, object: &Value) -> Usable {
 }
 
 /// Names in `imagePullSecrets` of a ServiceAccount, in order.
-fn named_in(object: &Value) -> Vec<String> {
+fn named_in(_: &Name, object: &Value) -> Vec<String> {
     let list = object.get("imagePullSecrets").and_then(Value::as_array);
     list.into_iter()
         .flatten()

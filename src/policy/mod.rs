@@ -9,13 +9,16 @@ pub mod matching;
 pub mod waiver;
 pub mod wants;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use image_check_policy::ImageCheckPolicy;
 pub use waiver::{IgnoreRule, Waiver};
 
 /// What is to be done about a result; the greater one is stricter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
 pub enum Action {
     Allow,
     Audit,

@@ -109,6 +109,10 @@ async fn the_chart_asks_about_images_and_spares_the_rest() {
     let refused = async || (!cluster.create(&strict, &pod("new"), true).ok).then_some(());
     until("the webhook is called", refused).await;
 
+    // The definition that the chart brings takes the ready-made policies.
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    cluster.kubectl(&["apply", "-f", policies.to_str().unwrap()]).expect_ok();
+
     let kubectl = |line: &str| {
         let words: Vec<&str> = line.split(' ').chain(["-n", &strict]).collect();
         cluster.kubectl(&words)

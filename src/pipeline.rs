@@ -88,6 +88,8 @@ pub struct Surroundings {
     pub fresh: bool,
     /// When an answer is of no use any more.
     pub deadline: tokio::time::Instant,
+    /// Whether one more question may be put to a registry; `None`: always.
+    pub admits: Option<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 /// What all questions of a run are asked with.
@@ -373,6 +375,12 @@ impl Road<'_> {
         let Some(around) = asking.around else {
             return self.ask(question, context, asking.own).await;
         };
+        if let Some(admits) = &around.admits
+            && self.registry.is_cold(&question).await
+            && !admits()
+        {
+            return throttled(&question.reference);
+        }
         let reference = question.reference.clone();
         let answer = self.ask(question, context, asking.own);
         let in_time = tokio::time::timeout_at(around.deadline, answer).await;
@@ -455,6 +463,14 @@ fn no_reference(text: &str, error: crate::image::reference::Error) -> Diagnosis 
 fn not_asked(reference: &Reference, why: &str) -> Diagnosis {
     let outcome = Outcome::Inconclusive { reason: Reason::NotAsked };
     let summary = format!("{}: not asked, {why}", reference.pull_ref());
+    without_asking(outcome, summary, "not asked")
+}
+
+/// The namespace has asked too much.
+fn throttled(reference: &Reference) -> Diagnosis {
+    let outcome = Outcome::Inconclusive { reason: Reason::Throttled };
+    let name = reference.pull_ref();
+    let summary = format!("{name}: not asked, this namespace asks for too many images at once");
     without_asking(outcome, summary, "not asked")
 }
 

@@ -92,7 +92,7 @@ enum AnswerDetail {
 }
 
 pub(super) fn run(arguments: Arguments, verbose: bool, _: &Out) -> Result<Exit, Failure> {
-    telemetry::log::start(verbose);
+    telemetry::log::start(verbose, std::io::stderr);
     let mut settings = Settings::load(&Paths {
         registries: arguments.registries.clone(),
         authfile: None,

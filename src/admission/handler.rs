@@ -313,7 +313,7 @@ impl Case<'_> {
         let subject = crate::pipeline::subject(found, &self.around.labels);
         reference.digest().is_none()
             && is_pulled
-            && !(is_short && !self.all_nodes_run_containerd())
+            && (!is_short || self.all_nodes_run_containerd())
             && self.policies.iter().any(|policy| policy.spec.pin && policy.matches(&subject))
     }
 

@@ -85,8 +85,12 @@ pub struct Surroundings {
     pub labels: Labels,
     /// The nodes it may land on, where they are known.
     pub landing: Option<Landing>,
+    /// Only what a registry says now counts: for what is pinned.
+    pub fresh: bool,
     /// When an answer is of no use any more.
     pub deadline: tokio::time::Instant,
+    /// Whether one more question may be put to a registry; `None`: always.
+    pub admits: Option<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 /// What all questions of a run are asked with.
@@ -175,7 +179,7 @@ impl Road<'_> {
     /// not answered by the deadline is inconclusive.
     pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
         let login = |_: &Workload| Arc::clone(&around.login);
-        let groups = self.groups(uses, &login, &around.labels, around.landing.as_ref());
+        let groups = self.groups(uses, &login, &around.labels, Some(around));
         let bench =
             Bench { labels: around.labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
         let own = self.settings.own_logins();
@@ -214,7 +218,7 @@ impl Road<'_> {
         uses: Vec<ImageUse>,
         logins: &dyn Fn(&Workload) -> Arc<Login>,
         labels: &Labels,
-        landing: Option<&Landing>,
+        around: Option<&Surroundings>,
     ) -> Vec<Group> {
         let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
         for found in uses {
@@ -222,7 +226,7 @@ impl Road<'_> {
                 Credentials::Own => Arc::default(),
                 Credentials::Pod | Credentials::Any => logins(&found.workload),
             };
-            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), landing);
+            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), around);
             groups
                 .entry(key)
                 .or_insert_with(|| Group { uses: Vec::new(), task, wanted })
@@ -238,7 +242,7 @@ impl Road<'_> {
         found: &ImageUse,
         login: &Login,
         subject: &Subject<'_>,
-        landing: Option<&Landing>,
+        around: Option<&Surroundings>,
     ) -> (Key, Task, BTreeMap<Platform, String>) {
         let known = |key: Key, diagnosis: Diagnosis| {
             (key, Task::Known(Box::new(diagnosis)), BTreeMap::new())
@@ -262,9 +266,11 @@ impl Road<'_> {
         }
         let constraints = &found.workload.constraints;
         let asked_for = &self.options.platforms;
+        let landing = around.and_then(|around| around.landing.as_ref());
         let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
         let (mut question, context) =
             self.question(found, reference, login, wanted.keys().cloned().collect());
+        question.fresh = around.is_some_and(|around| around.fresh);
         if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
             question.runtimes.clone_from(&landing.runtimes);
         }
@@ -370,6 +376,12 @@ impl Road<'_> {
         let Some(around) = asking.around else {
             return self.ask(question, context, asking).await;
         };
+        if let Some(admits) = &around.admits
+            && self.registry.is_cold(&question).await
+            && !admits()
+        {
+            return throttled(&question.reference);
+        }
         let reference = question.reference.clone();
         let answer = self.ask(question, context, asking);
         let in_time = tokio::time::timeout_at(around.deadline, answer).await;
@@ -465,6 +477,14 @@ fn not_asked(reference: &Reference, why: &str) -> Diagnosis {
     without_asking(outcome, summary, "not asked")
 }
 
+/// The namespace has asked too much.
+fn throttled(reference: &Reference) -> Diagnosis {
+    let outcome = Outcome::Inconclusive { reason: Reason::Throttled };
+    let name = reference.pull_ref();
+    let summary = format!("{name}: not asked, this namespace asks for too many images at once");
+    without_asking(outcome, summary, "not asked")
+}
+
 /// The registry is asked still, and nobody waits for it.
 fn out_of_time(reference: &Reference) -> Diagnosis {
     let outcome = Outcome::Inconclusive { reason: Reason::OutOfTime };
@@ -480,9 +500,8 @@ fn out_of_time(reference: &Reference) -> Diagnosis {
 fn broken_secret(source: &Source, reason: &str, workload: &Workload) -> Diagnosis {
     let outcome = Outcome::Finding { cause: Cause::SecretInvalid, certainty: Certainty::Certain };
     let asker = asker(workload);
-    let summary =
-        format!("{source} can not be decoded, so no image of {asker} is pulled: {reason}");
-    without_asking(outcome, summary, "pull secret can not be decoded")
+    let summary = format!("{source} cannot be decoded, so no image of {asker} is pulled: {reason}");
+    without_asking(outcome, summary, "pull secret cannot be decoded")
 }
 
 /// A failed helper is told once, and beside each image that its login might have helped.

@@ -120,6 +120,7 @@ fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
         let has_pod = !words.context.asker.is_empty();
         if has_pod && diagnosis.outcome == Outcome::Pullable {
             diagnosis.pulls = None;
+            diagnosis.summary = format!("{} pulls with your own login", words.image());
         }
         return diagnosis;
     }
@@ -138,6 +139,7 @@ fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
     let mut diagnosis = present(words, own, found);
     if diagnosis.outcome == Outcome::Pullable {
         diagnosis.pulls = None;
+        diagnosis.summary = format!("{} pulls with your own login only", words.image());
         let why = format!(
             "{} was not let in; whether its own login is good could not be seen here",
             words.context.asker

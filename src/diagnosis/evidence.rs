@@ -81,11 +81,8 @@ impl Attempt {
     /// The login, where it was sent: some registries refuse without asking for one, and some hosts
     /// may not see it.
     pub fn sent_login(&self) -> Option<&Login> {
-        let login = self.login.as_ref().filter(|login| !login.sends_nothing)?;
-        match &self.reply {
-            Reply::Refused(refusal) if !refusal.auth.had_login() => None,
-            _ => Some(login),
-        }
+        let login = self.login.as_ref().filter(|login| !login.sends_nothing);
+        login.filter(|_| self.login_was_sent() != Some(false))
     }
 
     /// Whether the login went to the registry or its token service; `None` where that is not known.

@@ -7,7 +7,11 @@
 mod chart;
 #[path = "cluster/controller.rs"]
 mod controller;
+#[path = "support/mod.rs"]
+mod registries;
 #[path = "cluster/self_test.rs"]
 mod self_test;
 #[path = "cluster/support/mod.rs"]
 mod support;
+#[path = "cluster/webhook.rs"]
+mod webhook;

@@ -24,6 +24,7 @@ use crate::image::{ImageUse, Platform, PullPolicy, Reference, Role, pull_policy}
 use crate::logins::{Login, Logins};
 use crate::manifest::{self, Extraction, Note};
 use crate::policy::matching::Subject;
+use crate::policy::wants::Landing;
 use crate::policy::{ByDefault, IgnoreRule, ImageCheckPolicy, Rules, wants};
 use crate::registry::identity::Identity;
 use crate::registry::{Registry, another_login_may_help};
@@ -76,12 +77,22 @@ pub struct Road<'a> {
 /// The labels of namespaces, by their names.
 pub type Labels = BTreeMap<String, BTreeMap<String, String>>;
 
+/// What is known of an object under review beside its images.
+pub struct Surroundings {
+    pub login: Arc<Login>,
+    pub labels: Labels,
+    /// The nodes it may land on, where they are known.
+    pub landing: Option<Landing>,
+    /// When an answer is of no use any more.
+    pub deadline: tokio::time::Instant,
+}
+
 /// What all questions of a run are asked with.
 struct Asking<'a> {
     own: &'a OwnLogins,
     bench: &'a Bench<'a>,
-    /// When an answer is of no use any more; `None`: the limits of the registry are enough.
-    deadline: Option<tokio::time::Instant>,
+    /// `None`: the limits of the registry are enough.
+    around: Option<&'a Surroundings>,
 }
 
 /// Uses that ask the same thing.
@@ -107,7 +118,7 @@ enum Key {
         pull_ref: String,
         candidates: Vec<(Identity, Source)>,
         platforms: Vec<Platform>,
-        login: Box<PodLogin>,
+        login: PodLogin,
         is_volume: bool,
         /// A flag that names an image asks for no Pod.
         has_pod: bool,
@@ -124,7 +135,7 @@ impl Road<'_> {
             .map(|found| (found.name, found.labels))
             .collect();
         let uses = std::mem::take(&mut extraction.uses);
-        let mut groups = self.groups(uses, &|workload| logins.of(workload), &labels);
+        let mut groups = self.groups(uses, &|workload| logins.of(workload), &labels, None);
         groups.extend(placeholders::groups(std::mem::take(&mut extraction.placeholders)));
         let files = extraction.files;
         let Options { ignores, baseline, .. } = self.options;
@@ -132,7 +143,7 @@ impl Road<'_> {
             Waivers::new(std::mem::take(&mut extraction.ignores), ignores, baseline.as_ref());
         let bench = Bench { labels, waivers };
         let own = self.settings.own_logins();
-        let asking = Asking { own: &own, bench: &bench, deadline: None };
+        let asking = Asking { own: &own, bench: &bench, around: None };
         let mut results = self.ask_all(groups, &asking, progress).await;
         for broken in std::mem::take(&mut extraction.broken) {
             results.push(self.unparsable(broken, &bench));
@@ -148,33 +159,16 @@ impl Road<'_> {
         Report { results, notes, summary }
     }
 
-    /// Walks the road for the images of one object in a cluster, whose login is known: a result for
-    /// each question, in the order of their texts. What is not answered by the deadline is
-    /// inconclusive.
-    pub async fn review(
-        &self,
-        uses: Vec<ImageUse>,
-        login: &Arc<Login>,
-        labels: Labels,
-        deadline: tokio::time::Instant,
-    ) -> Vec<Answered> {
-        let groups = self.groups(uses, &|_| Arc::clone(login), &labels);
-        let bench = Bench { labels, waivers: Waivers::new(Vec::new(), &[], None) };
+    /// Walks the road for the images of one object in a cluster: a result for each question. What is
+    /// not answered by the deadline is inconclusive.
+    pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
+        let login = |_: &Workload| Arc::clone(&around.login);
+        let groups = self.groups(uses, &login, &around.labels, around.landing.as_ref());
+        let bench =
+            Bench { labels: around.labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
         let own = self.settings.own_logins();
-        let asking = Asking { own: &own, bench: &bench, deadline: Some(deadline) };
+        let asking = Asking { own: &own, bench: &bench, around: Some(around) };
         self.ask_all(groups, &asking, &|_, _| ()).await
-    }
-
-    /// As [`review`](Self::review), with answers that were given for this review alone: what is
-    /// pinned must be what a registry says now.
-    pub async fn fresh(
-        &self,
-        uses: Vec<ImageUse>,
-        login: &Arc<Login>,
-        labels: Labels,
-        deadline: tokio::time::Instant,
-    ) -> Vec<Answered> {
-        self.review(uses, login, labels, deadline).await
     }
 
     /// Results for images that are not asked about, all for the same reason.
@@ -208,6 +202,7 @@ impl Road<'_> {
         uses: Vec<ImageUse>,
         logins: &dyn Fn(&Workload) -> Arc<Login>,
         labels: &Labels,
+        landing: Option<&Landing>,
     ) -> Vec<Group> {
         let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
         for found in uses {
@@ -215,7 +210,7 @@ impl Road<'_> {
                 Credentials::Own => Arc::default(),
                 Credentials::Pod | Credentials::Any => logins(&found.workload),
             };
-            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels));
+            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), landing);
             groups
                 .entry(key)
                 .or_insert_with(|| Group { uses: Vec::new(), task, wanted })
@@ -231,6 +226,7 @@ impl Road<'_> {
         found: &ImageUse,
         login: &Login,
         subject: &Subject<'_>,
+        landing: Option<&Landing>,
     ) -> (Key, Task, BTreeMap<Platform, String>) {
         let known = |key: Key, diagnosis: Diagnosis| {
             (key, Task::Known(Box::new(diagnosis)), BTreeMap::new())
@@ -252,14 +248,14 @@ impl Road<'_> {
         if let Some(why) = self.never_asked(reference) {
             return known(text(why), not_asked(reference, why));
         }
-        let wanted = wants::platforms(
-            self.policies,
-            subject,
-            &found.workload.constraints,
-            &self.options.platforms,
-        );
-        let (question, context) =
+        let constraints = &found.workload.constraints;
+        let asked_for = &self.options.platforms;
+        let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
+        let (mut question, context) =
             self.question(found, reference, login, wanted.keys().cloned().collect());
+        if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
+            question.runtimes.clone_from(&landing.runtimes);
+        }
         let key = Key::Question {
             pull_ref: reference.pull_ref(),
             candidates: question
@@ -268,7 +264,7 @@ impl Road<'_> {
                 .map(|candidate| (self.registry.identity(candidate), candidate.source.clone()))
                 .collect(),
             platforms: question.platforms.clone(),
-            login: Box::new(context.pod_login.clone()),
+            login: context.pod_login.clone(),
             is_volume: context.is_volume,
             has_pod: !context.asker.is_empty(),
         };
@@ -358,12 +354,12 @@ impl Road<'_> {
         context: Context,
         asking: &Asking<'_>,
     ) -> Diagnosis {
-        let Some(deadline) = asking.deadline else {
+        let Some(around) = asking.around else {
             return self.ask(question, context, asking.own).await;
         };
         let reference = question.reference.clone();
         let answer = self.ask(question, context, asking.own);
-        let in_time = tokio::time::timeout_at(deadline, answer).await;
+        let in_time = tokio::time::timeout_at(around.deadline, answer).await;
         in_time.unwrap_or_else(|_| out_of_time(&reference))
     }
 

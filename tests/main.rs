@@ -5,6 +5,7 @@
 mod cli;
 mod cluster_room;
 mod conformance;
+mod container_image;
 mod credential;
 mod diagnosis;
 mod docs;
@@ -13,6 +14,7 @@ mod image;
 mod manifest;
 mod messages;
 mod own_logins;
+mod policies;
 mod project;
 mod pull_flow;
 mod registry;

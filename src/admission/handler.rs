@@ -15,11 +15,12 @@ use super::review::{Answer, Request};
 use super::sources::Sources;
 use super::throttle::Throttle;
 use super::words::{self, Detail};
+use crate::cluster::events::Note;
 use crate::diagnosis::{Outcome, Reason};
 use crate::image::platform::Runtime;
+use crate::image::usage::ObjectName;
 use crate::image::{ImageUse, PullPolicy, pull_policy};
-use crate::logins::Login;
-use crate::pipeline::{Labels, Options, Road};
+use crate::pipeline::{Options, Road, Surroundings};
 use crate::policy::{Action, ImageCheckPolicy};
 use crate::registry::Registry;
 use crate::report::Result as Answered;
@@ -109,17 +110,23 @@ impl Webhook {
         let uses = exempt::changed(object.uses(&request.kind, &request.namespace), old.as_ref());
         let Some(first) = uses.first() else { return Decision::exempt("unchanged") };
         let namespace = &*request.namespace;
-        let login = self.sources.login(namespace, &first.workload, deadline).await;
-        let case = Case {
-            webhook: self,
-            policies: self.sources.policies.load_full(),
+        let around = Surroundings {
+            login: self.sources.login(namespace, &first.workload, deadline).await,
             labels: self.sources.labels(namespace, deadline).await,
-            object: &object,
+            landing: self.sources.landing(&first.workload),
             deadline,
         };
+        let policies = self.sources.policies.now();
+        let case = Case { webhook: self, policies, around, object: &object };
         match endpoint {
-            Endpoint::Validate => case.validate(uses, &login).await,
-            Endpoint::Mutate => case.mutate(uses, &login).await,
+            Endpoint::Validate => {
+                let decision = case.validate(uses).await;
+                if request.dry_run != Some(true) {
+                    case.tell(&decision.results);
+                }
+                decision
+            }
+            Endpoint::Mutate => case.mutate(uses).await,
         }
     }
 }
@@ -150,9 +157,8 @@ impl Webhook {
 struct Case<'a> {
     webhook: &'a Webhook,
     policies: Arc<Vec<ImageCheckPolicy>>,
-    labels: Labels,
+    around: Surroundings,
     object: &'a Admitted<'a>,
-    deadline: Instant,
 }
 
 impl Case<'_> {
@@ -165,14 +171,14 @@ impl Case<'_> {
         }
     }
 
-    async fn validate(&self, mut uses: Vec<ImageUse>, login: &Arc<Login>) -> Decision {
+    async fn validate(&self, mut uses: Vec<ImageUse>) -> Decision {
         let road = self.road();
         let rest = split_off_too_many(&mut uses);
-        let mut results = road.review(uses, login, self.labels.clone(), self.deadline).await;
+        let mut results = road.review(uses, &self.around).await;
         if !rest.is_empty() {
             let reason = Reason::TooManyImages;
             let text = format!("only {MOST_IMAGES} images of one object are checked");
-            results.extend(road.without_asking(rest, &self.labels, reason, &text));
+            results.extend(road.without_asking(rest, &self.around.labels, reason, &text));
         }
         results.sort_by(|a, b| path(a).cmp(path(b)));
         let detail = self.webhook.detail;
@@ -185,7 +191,7 @@ impl Case<'_> {
         Decision { answer, exempt: None, results }
     }
 
-    async fn mutate(&self, mut uses: Vec<ImageUse>, login: &Arc<Login>) -> Decision {
+    async fn mutate(&self, mut uses: Vec<ImageUse>) -> Decision {
         let mut changes = Changes::default();
         let mut warnings = Vec::new();
         uses.retain(|found| self.is_to_be_pinned(found));
@@ -193,11 +199,8 @@ impl Case<'_> {
         if !rest.is_empty() {
             warnings.push(format!("only {MOST_IMAGES} images of one object are pinned"));
         }
-        let results = if uses.is_empty() {
-            Vec::new()
-        } else {
-            self.road().fresh(uses, login, self.labels.clone(), self.deadline).await
-        };
+        let results =
+            if uses.is_empty() { Vec::new() } else { self.road().review(uses, &self.around).await };
         for result in &results {
             match (&result.diagnosis.outcome, &result.diagnosis.digest) {
                 (Outcome::Pullable, Some(digest)) => {
@@ -230,13 +233,48 @@ impl Case<'_> {
         Decision { answer, exempt: None, results }
     }
 
+    /// Raises Events where nobody reads an answer: for Pods that a controller makes, and for what is
+    /// only counted.
+    fn tell(&self, results: &[Answered]) {
+        let Some(cluster) = &self.webhook.sources.cluster else { return };
+        let owner = self.object.metadata.owner();
+        for result in results.iter().filter(|result| result.verdict.action > Action::Allow) {
+            if owner.is_none() && result.verdict.action != Action::Audit {
+                continue;
+            }
+            let Some(found) = result.uses.first() else { continue };
+            let own = &found.workload.object;
+            let (about, uid) = match owner {
+                None => (own.clone(), &self.object.metadata.uid),
+                Some(owner) => (
+                    ObjectName {
+                        api_version: owner.api_version.clone().into_owned(),
+                        kind: owner.kind.clone().into_owned(),
+                        namespace: own.namespace.clone(),
+                        name: owner.name.clone().into_owned(),
+                    },
+                    &owner.uid,
+                ),
+            };
+            let is_finding = matches!(result.diagnosis.outcome, Outcome::Finding { .. });
+            cluster.events.tell(Note {
+                about,
+                uid: uid.clone().into_owned(),
+                reason: if is_finding { "ImageWillNotPull" } else { "ImageNotConfirmed" },
+                action: "Admitted",
+                warns: result.verdict.action > Action::Audit,
+                text: words::warning(result, self.object),
+            });
+        }
+    }
+
     /// Whether a policy asks for a digest, and the text leaves it open which.
     fn is_to_be_pinned(&self, found: &ImageUse) -> bool {
         let Ok(reference) = &found.reference else { return false };
         let is_pulled = pull_policy::effective(&found.text, found.pull_policy) != PullPolicy::Never;
         let is_short =
             reference.registry().is_empty() || !found.text.starts_with(reference.registry());
-        let subject = crate::pipeline::subject(found, &self.labels);
+        let subject = crate::pipeline::subject(found, &self.around.labels);
         reference.digest().is_none()
             && is_pulled
             && !(is_short && !self.all_nodes_run_containerd())
@@ -245,7 +283,8 @@ impl Case<'_> {
 
     /// CRI-O may look a short name up somewhere else.
     fn all_nodes_run_containerd(&self) -> bool {
-        let runtimes = &self.webhook.options.runtimes;
+        let known = self.around.landing.as_ref().map(|landing| &landing.runtimes);
+        let runtimes = known.unwrap_or(&self.webhook.options.runtimes);
         !runtimes.is_empty() && !runtimes.contains(&Runtime::Crio)
     }
 }

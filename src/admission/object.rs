@@ -36,6 +36,8 @@ pub struct Metadata<'a> {
     #[serde(borrow, default, deserialize_with = "text")]
     generate_name: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "text")]
+    pub uid: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
     pub deletion_timestamp: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     pub annotations: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
@@ -43,28 +45,37 @@ pub struct Metadata<'a> {
     owner_references: Vec<Owner<'a>>,
 }
 
+/// An entry of `ownerReferences`.
 #[derive(Debug, Default, Deserialize)]
-struct Owner<'a> {
+#[serde(rename_all = "camelCase")]
+pub struct Owner<'a> {
     #[serde(borrow, default, deserialize_with = "text")]
-    kind: Cow<'a, str>,
+    pub api_version: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub kind: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub name: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub uid: Cow<'a, str>,
     #[serde(default)]
     controller: Option<bool>,
 }
 
-impl Metadata<'_> {
+impl<'a> Metadata<'a> {
     /// The name, or the prefix the API server makes one from.
     pub fn name(&self) -> &str {
         if self.name.is_empty() { &self.generate_name } else { &self.name }
     }
 
+    /// The controller that made it. A mirror Pod is owned by its Node, which makes nothing from a
+    /// template.
+    pub fn owner(&self) -> Option<&Owner<'a>> {
+        let is_owner = |owner: &&Owner<'_>| owner.controller == Some(true) && owner.kind != "Node";
+        self.owner_references.iter().find(is_owner)
+    }
+
     fn ownership(&self) -> Ownership {
-        // A mirror Pod is owned by its Node, which makes nothing from a template.
-        let is_owner = |owner: &Owner<'_>| owner.controller == Some(true) && owner.kind != "Node";
-        if self.owner_references.iter().any(is_owner) {
-            Ownership::OwnedPod
-        } else {
-            Ownership::BarePod
-        }
+        if self.owner().is_some() { Ownership::OwnedPod } else { Ownership::BarePod }
     }
 }
 
@@ -95,6 +106,18 @@ pub struct PodSpec<'a> {
     node_name: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     os: Named<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Tolerated<'a> {
+    #[serde(borrow, default, deserialize_with = "text")]
+    key: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    operator: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    value: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    effect: Cow<'a, str>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -183,18 +206,6 @@ struct Requirement<'a> {
     operator: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     values: Vec<Cow<'a, str>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Tolerated<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
-    key: Cow<'a, str>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    operator: Cow<'a, str>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    value: Cow<'a, str>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    effect: Cow<'a, str>,
 }
 
 /// `null` is what an absent field is.
@@ -374,49 +385,52 @@ impl<'a> Admitted<'a> {
 
     fn constraints(&self, kind: &str) -> NodeConstraints {
         let spec = &self.spec;
-        let owned = |text: &Cow<'_, str>| text.clone().into_owned();
-        let tolerations = spec.tolerations.iter().map(Tolerated::owned);
+        let terms = &spec.affinity.node_affinity.required.node_selector_terms;
         NodeConstraints {
             node_name: (!spec.node_name.is_empty()).then(|| owned(&spec.node_name)),
-            tolerations: tolerations.chain(Toleration::added_by_controller(kind)).collect(),
             node_selector: spec.node_selector.iter().map(|(k, v)| (owned(k), owned(v))).collect(),
-            affinity_terms: spec
-                .affinity
-                .node_affinity
-                .required
-                .node_selector_terms
+            // A term without any requirement matches no node, so it is no alternative.
+            affinity_terms: terms.iter().map(Term::owned).filter(|it| !it.is_empty()).collect(),
+            tolerations: spec
+                .tolerations
                 .iter()
-                // A term without any requirement matches no node, so it is no alternative.
-                .filter(|term| !term.match_fields.is_empty() || !term.match_expressions.is_empty())
-                .map(|term| {
-                    let labels = term.match_expressions.iter().map(|it| it.owned(false));
-                    labels.chain(term.match_fields.iter().map(|it| it.owned(true))).collect()
-                })
+                .map(Tolerated::owned)
+                .chain(Toleration::of_controller(kind))
                 .collect(),
             os_name: (!spec.os.name.is_empty()).then(|| owned(&spec.os.name)),
         }
     }
 }
 
-impl Tolerated<'_> {
-    fn owned(&self) -> Toleration {
-        let owned = |text: &Cow<'_, str>| text.clone().into_owned();
-        Toleration {
-            key: owned(&self.key),
-            operator: owned(&self.operator),
-            value: owned(&self.value),
-            effect: owned(&self.effect),
-        }
+fn owned(text: &Cow<'_, str>) -> String {
+    text.clone().into_owned()
+}
+
+impl Term<'_> {
+    fn owned(&self) -> Vec<NodeRequirement> {
+        let labels = self.match_expressions.iter().map(|it| it.owned(false));
+        labels.chain(self.match_fields.iter().map(|it| it.owned(true))).collect()
     }
 }
 
 impl Requirement<'_> {
     fn owned(&self, is_field: bool) -> NodeRequirement {
         NodeRequirement {
-            key: self.key.clone().into_owned(),
-            operator: self.operator.clone().into_owned(),
-            values: self.values.iter().map(|value| value.clone().into_owned()).collect(),
+            key: owned(&self.key),
+            operator: owned(&self.operator),
+            values: self.values.iter().map(owned).collect(),
             is_field,
+        }
+    }
+}
+
+impl Tolerated<'_> {
+    fn owned(&self) -> Toleration {
+        Toleration {
+            key: owned(&self.key),
+            operator: owned(&self.operator),
+            value: owned(&self.value),
+            effect: owned(&self.effect),
         }
     }
 }

@@ -95,7 +95,8 @@ fn paragraph(result: &Answered, object: &Admitted<'_>) -> String {
     format!("{}. [{}]", clean(&text, PARAGRAPH), source(result))
 }
 
-fn warning(result: &Answered, object: &Admitted<'_>) -> String {
+/// One line for one result.
+pub fn warning(result: &Answered, object: &Admitted<'_>) -> String {
     let id = id(result);
     let room = WARNING.saturating_sub(id.len() + 5);
     format!("{} [{id}]", clean(&format!("{}: {}", place(result, object), said(result)), room))

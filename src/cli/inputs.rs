@@ -202,24 +202,6 @@ pub(super) fn policies(files: &[PathBuf]) -> Result<Vec<ImageCheckPolicy>, Failu
     Ok(policies)
 }
 
-/// The policies of all YAML and JSON files in a folder, in the order of their names.
-pub(super) fn policies_of(folder: &Path) -> Result<Vec<ImageCheckPolicy>, Failure> {
-    let misuse = |error: std::io::Error| {
-        let what = format!("cannot read {}", folder.display());
-        Failure::misuse(anyhow::Error::new(error).context(what))
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(misuse)? {
-        let file = entry.map_err(misuse)?.path();
-        let extension = file.extension().and_then(std::ffi::OsStr::to_str);
-        if file.is_file() && matches!(extension, Some("yaml" | "yml" | "json")) {
-            files.push(file);
-        }
-    }
-    files.sort();
-    policies(&files)
-}
-
 /// The registries, with what the command line may connect to.
 pub(super) fn registry(settings: &Settings) -> Registry {
     let guard = Guard {

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 
-use super::{Exit, Failure, Out, inputs};
+use super::{Exit, Failure, Out};
 use crate::admission::server::{self, App};
+use crate::admission::sources::InCluster;
 use crate::admission::throttle::Throttle;
 use crate::admission::tls::{self, Tls};
 use crate::admission::{Detail, Sources, Webhook};
+use crate::cluster::{self, Cluster, Events, Namespaces, Nodes, Policies, Secrets};
 use crate::image::Platform;
 use crate::pipeline::{Credentials, Options};
 use crate::policy::ByDefault;
@@ -51,6 +54,12 @@ pub(super) struct Arguments {
     /// Folder of ImageCheckPolicies (.yaml, .yml, .json), instead of those in the cluster
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
+    /// Kubeconfig to reach the cluster by [default: KUBECONFIG, ~/.kube/config, or the Pod's own account]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_cluster")]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig
+    #[arg(long, value_name = "NAME", conflicts_with = "no_cluster")]
+    context: Option<String>,
     /// How registries are reached [default: the user's configuration folder]
     #[arg(long, value_name = "FILE")]
     registries: Option<PathBuf>,
@@ -109,7 +118,7 @@ pub(super) fn run(arguments: Arguments, verbose: bool, _: &Out) -> Result<Exit, 
 }
 
 async fn serve(arguments: Arguments, settings: Settings, tls: Tls) -> Result<Exit, Failure> {
-    let sources = sources(&arguments)?;
+    let (sources, watching) = sources(&arguments).await?;
     let guard = Guard {
         door: Door::Cluster,
         allow: settings.registries.allow_addresses.clone(),
@@ -137,33 +146,68 @@ async fn serve(arguments: Arguments, settings: Settings, tls: Tls) -> Result<Exi
     let metrics = bind(arguments.metrics_listen).await?;
     tracing::info!(address = %local(&listener), metrics = %local(&metrics), "serving");
     let delay = Duration::from_secs(arguments.shutdown_delay);
-    let watch = app.tls.watch(|changed| match changed {
+    let certificate = app.tls.watch(|changed| match changed {
         Ok(()) => tracing::info!("the certificate was changed"),
         Err(error) => {
             app.metrics.reload_errors.inc();
             tracing::error!(%error, "a changed certificate can not be used; the one before stays");
         }
     });
+    let ended = |what: &str| Err(Failure::fault(anyhow::anyhow!("{what} ended")));
     // The first to end ends the process.
     tokio::select! {
         () = server::serve(listener, Arc::clone(&app), stop(), delay) => Ok(Exit::Success),
-        () = watch => Err(Failure::fault(anyhow::anyhow!("the certificate is not watched any more"))),
-        ended = health::serve_on(metrics, Arc::clone(&app)) => {
-            Err(Failure::fault(anyhow::anyhow!("the metrics port ended: {ended:?}")))
-        }
+        () = certificate => ended("the watch of the certificate"),
+        () = watching => ended("the watch of the cluster"),
+        _ = health::serve_on(metrics, Arc::clone(&app)) => ended("the metrics port"),
     }
 }
 
-fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
-    if !arguments.no_cluster {
-        return Err(Failure::misuse(anyhow::anyhow!("no cluster can be read yet"))
-            .hint("pullproof serve --no-cluster --policies DIR"));
+/// What reviews are judged by, and the work that keeps it up to date.
+async fn sources(arguments: &Arguments) -> Result<(Sources, BoxFuture<'static, ()>), Failure> {
+    let of_files = arguments.policies.as_deref().map(Policies::from_dir).transpose();
+    let of_files = of_files.map_err(|reason| Failure::misuse(anyhow::anyhow!(reason)))?;
+    if arguments.no_cluster {
+        let policies = of_files.unwrap_or_else(|| Policies::fixed(Vec::new()));
+        return Ok((Sources::of_files(policies), Box::pin(std::future::pending())));
     }
-    let policies = match &arguments.policies {
-        None => Vec::new(),
-        Some(folder) => inputs::policies_of(folder)?,
+    let cluster = Cluster::connect(&cluster::Options {
+        kubeconfig: arguments.kubeconfig.clone(),
+        context: arguments.context.clone(),
+    })
+    .await
+    .map_err(|error| {
+        Failure::misuse(error)
+            .hint("without a cluster: pullproof serve --no-cluster --policies DIR")
+    })?;
+    tracing::info!(server = cluster.server(), "cluster");
+    let (policies, policies_work) = match of_files {
+        Some(policies) => (policies, None),
+        None => {
+            let (policies, work) = Policies::watch(&cluster);
+            (policies, Some(work))
+        }
     };
-    Ok(Sources::of_files(policies))
+    let instance = crate::settings::pod_name().unwrap_or_else(|| "pullproof".to_owned());
+    let (namespaces, namespaces_work) = Namespaces::new(&cluster);
+    let (nodes, nodes_work) = Nodes::watch(&cluster);
+    let (events, events_work) = Events::new(&cluster, "pullproof-webhook", &instance);
+    let in_cluster = InCluster { secrets: Secrets::new(&cluster), namespaces, nodes, events };
+    let work = async move {
+        let policies_work = async {
+            match policies_work {
+                Some(work) => work.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = policies_work => {}
+            () = namespaces_work => {}
+            () = nodes_work => {}
+            () = events_work => {}
+        }
+    };
+    Ok((Sources { policies, cluster: Some(in_cluster) }, Box::pin(work)))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -8,7 +8,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use moka::future::Cache;
 use serde_json::Value;
 
@@ -29,9 +28,7 @@ const LAST_GOOD: Duration = Duration::from_secs(15 * 60);
 const MAX_SECRETS: u64 = 32 << 20;
 const MAX_ACCOUNTS: u64 = 8 << 20;
 /// Most pull secrets of one Pod that are read; a Pod names one or two.
-const MAX_NAMES: usize = 32;
-/// Requests of one Pod at a time.
-const AT_ONCE: usize = 4;
+const MAX_NAMES: usize = 16;
 
 /// The pull secrets and ServiceAccounts of a cluster.
 #[derive(Clone)]
@@ -81,14 +78,10 @@ impl Secrets {
             Some(_) => &[],
             None => &workload.pull_secrets,
         };
-        let read = futures_util::stream::iter(names.iter().take(MAX_NAMES).cloned())
-            .map(async |name| {
-                let secret = self.secret(namespace, &name, deadline).await;
-                (name, secret)
-            })
-            .buffer_unordered(AT_ONCE)
-            .collect::<HashMap<_, _>>()
-            .await;
+        let names: Vec<&String> = names.iter().take(MAX_NAMES).collect();
+        let read = names.iter().map(|name| self.secret(namespace, name, deadline));
+        let read = futures_util::future::join_all(read).await;
+        let read: HashMap<&str, _> = names.iter().map(|name| name.as_str()).zip(read).collect();
         let account = account.as_ref().map(|account| match account {
             Looked::Found(names) => Looked::Found(names.as_slice()),
             Looked::Absent => Looked::Absent,
@@ -111,11 +104,8 @@ impl Secrets {
         name: &str,
         deadline: Instant,
     ) -> Looked<Arc<Usable>> {
-        let read = async |name: &Name| {
-            let object = get::get(&self.client, Kind::Secret, name, patience()).await?;
-            Ok(pull_secret(name, &object))
-        };
-        looked(self.kept(&self.secrets, namespace, name, deadline, read).await)
+        let kept = self.kept(&self.secrets, Kind::Secret, pull_secret, namespace, name, deadline);
+        looked(kept.await)
     }
 
     /// The pull secrets that a ServiceAccount names.
@@ -125,11 +115,9 @@ impl Secrets {
         name: &str,
         deadline: Instant,
     ) -> Looked<Arc<Vec<String>>> {
-        let read = async |name: &Name| {
-            let object = get::get(&self.client, Kind::ServiceAccount, name, patience()).await?;
-            Ok(named_in(&object))
-        };
-        match looked(self.kept(&self.accounts, namespace, name, deadline, read).await) {
+        let kind = Kind::ServiceAccount;
+        let kept = self.kept(&self.accounts, kind, named_in, namespace, name, deadline);
+        match looked(kept.await) {
             // Without it there is no Pod; it may be made in the same breath, and bring secrets.
             Looked::Absent => Looked::Unread,
             found => found,
@@ -141,10 +129,11 @@ impl Secrets {
     async fn kept<T: Weigh + Send + Sync + 'static>(
         &self,
         cache: &Cache<Name, Kept<T>>,
+        kind: Kind,
+        read: fn(&Name, &Value) -> T,
         namespace: &str,
         name: &str,
         deadline: Instant,
-        read: impl AsyncFn(&Name) -> Result<T, Trouble>,
     ) -> Result<Arc<T>, Trouble> {
         let Some(name) = Name::new(namespace, name) else { return Err(Trouble::Absent) };
         let is_old = |kept: &Kept<T>| Instant::now() >= kept.until;
@@ -152,7 +141,10 @@ impl Secrets {
             return kept.answer;
         }
         let last = cache.get(&name).await;
-        let answer = async { Kept::new(read(&name).await, last.as_ref(), name.len()) };
+        let answer = async {
+            let object = get::get(&self.client, kind, &name, patience()).await;
+            Kept::new(object.map(|object| read(&name, &object)), last.as_ref(), name.len())
+        };
         let entry = cache.entry_by_ref(&name).or_insert_with_if(answer, is_old);
         match get::before(deadline, entry).await {
             Ok(entry) => entry.into_value().answer,
@@ -242,7 +234,7 @@ fn pull_secret(name: &Name, object: &Value) -> Usable {
 }
 
 /// Names in `imagePullSecrets` of a ServiceAccount, in order.
-fn named_in(object: &Value) -> Vec<String> {
+fn named_in(_: &Name, object: &Value) -> Vec<String> {
     let list = object.get("imagePullSecrets").and_then(Value::as_array);
     list.into_iter()
         .flatten()

@@ -150,8 +150,8 @@ pub struct Toleration {
 }
 
 impl Toleration {
-    /// What the controller of a kind adds to its Pods: a DaemonSet's run on cordoned nodes, too.
-    pub fn added_by_controller(kind: &str) -> Option<Self> {
+    /// What the controller of a kind adds: a DaemonSet's Pods run on cordoned nodes, too.
+    pub fn of_controller(kind: &str) -> Option<Self> {
         (kind == "DaemonSet").then(|| Self {
             key: "node.kubernetes.io/unschedulable".to_owned(),
             operator: "Exists".to_owned(),

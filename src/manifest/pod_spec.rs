@@ -213,9 +213,7 @@ fn constraints(object: &Object, spec: Node<'_>) -> NodeConstraints {
         node_name: spec.get_str("nodeName").filter(|name| !name.is_empty()).map(str::to_owned),
         node_selector: spec.get("nodeSelector").map(strings).unwrap_or_default(),
         affinity_terms: terms.into_iter().flat_map(Node::items).filter_map(term).collect(),
-        tolerations: tolerations
-            .chain(Toleration::added_by_controller(&object.name.kind))
-            .collect(),
+        tolerations: tolerations.chain(Toleration::of_controller(&object.name.kind)).collect(),
         os_name: spec.at_path("os.name").and_then(Node::as_str).map(str::to_owned),
     }
 }

@@ -1,0 +1,9 @@
+//! The program against a real kube-apiserver: admission, the controller, policies. Run by
+//! `make test-cluster`, which builds the servers; plain `cargo test` leaves it out.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic where it broke")]
+
+#[path = "cluster/self_test.rs"]
+mod self_test;
+#[path = "cluster/support/mod.rs"]
+mod support;

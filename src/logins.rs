@@ -228,10 +228,11 @@ fn of_account<'s>(
             known.is_known = true;
             return names;
         }
+        // There is no Pod to have one.
+        Looked::Absent => {}
         // An account that is not there to be read may bring secrets, also the default one, which is
-        // seldom written down and often patched; where it is known to be absent it brings none.
-        Looked::Absent if name == DEFAULT_ACCOUNT => {}
-        Looked::Absent | Looked::Unread => unread(known, "ServiceAccount", name, None),
+        // seldom written down and often patched.
+        Looked::Unread => unread(known, "ServiceAccount", name, None),
         Looked::Forbidden(right) => unread(known, "ServiceAccount", name, Some(right)),
     }
     &[]

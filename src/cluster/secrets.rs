@@ -8,6 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use moka::future::Cache;
 use serde_json::Value;
 
@@ -28,7 +30,9 @@ const LAST_GOOD: Duration = Duration::from_secs(15 * 60);
 const MAX_SECRETS: u64 = 32 << 20;
 const MAX_ACCOUNTS: u64 = 8 << 20;
 /// Most pull secrets of one Pod that are read; a Pod names one or two.
-const MAX_NAMES: usize = 16;
+const MAX_NAMES: usize = 32;
+/// Requests of one Pod at a time.
+const AT_ONCE: usize = 4;
 
 /// The pull secrets and ServiceAccounts of a cluster.
 #[derive(Clone)]
@@ -78,10 +82,7 @@ impl Secrets {
             Some(_) => &[],
             None => &workload.pull_secrets,
         };
-        let names: Vec<&String> = names.iter().take(MAX_NAMES).collect();
-        let read = names.iter().map(|name| self.secret(namespace, name, deadline));
-        let read = futures_util::future::join_all(read).await;
-        let read: HashMap<&str, _> = names.iter().map(|name| name.as_str()).zip(read).collect();
+        let read = self.named(namespace, names, deadline).await;
         let account = account.as_ref().map(|account| match account {
             Looked::Found(names) => Looked::Found(names.as_slice()),
             Looked::Absent => Looked::Absent,
@@ -97,6 +98,35 @@ impl Secrets {
         Arc::new(assemble(namespace, workload, account, secret))
     }
 
+    /// The secrets of these names, a few at a time.
+    async fn named(
+        &self,
+        namespace: &str,
+        names: &[String],
+        deadline: Instant,
+    ) -> HashMap<String, Looked<Arc<Usable>>> {
+        let (mut waiting, mut reading) = (names.iter().take(MAX_NAMES), FuturesUnordered::new());
+        let mut read = HashMap::new();
+        loop {
+            while reading.len() < AT_ONCE
+                && let Some(name) = waiting.next()
+            {
+                reading.push(self.one(namespace, name, deadline));
+            }
+            let Some((name, secret)) = reading.next().await else { return read };
+            read.insert(name, secret);
+        }
+    }
+
+    async fn one(
+        &self,
+        namespace: &str,
+        name: &str,
+        deadline: Instant,
+    ) -> (String, Looked<Arc<Usable>>) {
+        (name.to_owned(), self.secret(namespace, name, deadline).await)
+    }
+
     /// A pull secret by its namespace and name, as a person names it.
     pub async fn secret(
         &self,
@@ -104,7 +134,7 @@ impl Secrets {
         name: &str,
         deadline: Instant,
     ) -> Looked<Arc<Usable>> {
-        let kept = self.kept(&self.secrets, Kind::Secret, pull_secret, namespace, name, deadline);
+        let kept = self.kept(&self.secrets, Kind::Secret, pull_secret, (namespace, name), deadline);
         looked(kept.await)
     }
 
@@ -115,9 +145,8 @@ impl Secrets {
         name: &str,
         deadline: Instant,
     ) -> Looked<Arc<Vec<String>>> {
-        let kind = Kind::ServiceAccount;
-        let kept = self.kept(&self.accounts, kind, named_in, namespace, name, deadline);
-        match looked(kept.await) {
+        let (accounts, kind) = (&self.accounts, Kind::ServiceAccount);
+        match looked(self.kept(accounts, kind, named_in, (namespace, name), deadline).await) {
             // Without it there is no Pod; it may be made in the same breath, and bring secrets.
             Looked::Absent => Looked::Unread,
             found => found,
@@ -131,8 +160,7 @@ impl Secrets {
         cache: &Cache<Name, Kept<T>>,
         kind: Kind,
         read: fn(&Name, &Value) -> T,
-        namespace: &str,
-        name: &str,
+        (namespace, name): (&str, &str),
         deadline: Instant,
     ) -> Result<Arc<T>, Trouble> {
         let Some(name) = Name::new(namespace, name) else { return Err(Trouble::Absent) };

@@ -23,14 +23,15 @@ pub struct Login {
 /// A namespace and a name in it.
 type Name = (String, String);
 /// What decides a workload's login: namespace, ServiceAccount, pull secrets.
-type Key = (String, Option<String>, Vec<String>);
+pub type Key = (String, Option<String>, Vec<String>);
 
 /// An object whose manifest names no namespace lands in this one, as one that names it does.
 fn namespace(written: &str) -> String {
     if written.is_empty() { DEFAULT_NAMESPACE.to_owned() } else { written.to_owned() }
 }
 
-fn key(workload: &Workload) -> Key {
+/// Workloads with equal keys pull with the same login.
+pub fn key(workload: &Workload) -> Key {
     (
         namespace(&workload.object.namespace),
         workload.service_account.clone(),

@@ -4,7 +4,7 @@
 mod placeholders;
 mod verdicts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,9 +19,9 @@ use crate::diagnosis::{
     without_asking,
 };
 use crate::image::platform::Runtime;
-use crate::image::usage::Workload;
+use crate::image::usage::{NodeConstraints, Workload};
 use crate::image::{ImageUse, Platform, PullPolicy, Reference, Role, pull_policy};
-use crate::logins::{Login, Logins};
+use crate::logins::{self, Login, Logins};
 use crate::manifest::{self, Extraction, Note};
 use crate::policy::matching::Subject;
 use crate::policy::wants::Landing;
@@ -87,6 +87,14 @@ pub struct Surroundings {
     pub deadline: tokio::time::Instant,
 }
 
+/// What a cluster knows of the workloads of a run, in place of what stands beside them in files.
+#[derive(Debug, Default)]
+pub struct Known {
+    pub logins: HashMap<logins::Key, Arc<Login>>,
+    /// Where Pods with these constraints may land; none where the nodes are not known.
+    pub landings: HashMap<NodeConstraints, Landing>,
+}
+
 /// What all questions of a run are asked with.
 struct Asking<'a> {
     own: &'a OwnLogins,
@@ -127,15 +135,44 @@ enum Key {
 
 impl Road<'_> {
     /// Walks the whole road for what was extracted.
-    pub async fn check(&self, mut extraction: Extraction, progress: Progress<'_>) -> Report {
-        let started = Instant::now();
+    pub async fn check(&self, extraction: Extraction, progress: Progress<'_>) -> Report {
         let logins = Logins::new(&extraction);
+        let login = |workload: &Workload| logins.of(workload);
+        let mut report = self.walk(extraction, &login, &|_| None, progress).await;
+        report.notes.extend(logins.not_read());
+        report.notes.sort_by(|a, b| a.place.cmp(&b.place));
+        report
+    }
+
+    /// The same for objects of a cluster, of which it is known what they pull with and where they may
+    /// land. A workload without a login there pulls with none.
+    pub async fn check_known(
+        &self,
+        extraction: Extraction,
+        known: &Known,
+        progress: Progress<'_>,
+    ) -> Report {
+        let login = |workload: &Workload| {
+            known.logins.get(&logins::key(workload)).cloned().unwrap_or_default()
+        };
+        let landing = |workload: &Workload| known.landings.get(&workload.constraints);
+        self.walk(extraction, &login, &landing, progress).await
+    }
+
+    async fn walk<'l>(
+        &self,
+        mut extraction: Extraction,
+        logins: &(dyn Fn(&Workload) -> Arc<Login> + Sync),
+        landing: &(dyn Fn(&Workload) -> Option<&'l Landing> + Sync),
+        progress: Progress<'_>,
+    ) -> Report {
+        let started = Instant::now();
         let labels: Labels = std::mem::take(&mut extraction.namespaces)
             .into_iter()
             .map(|found| (found.name, found.labels))
             .collect();
         let uses = std::mem::take(&mut extraction.uses);
-        let mut groups = self.groups(uses, &|workload| logins.of(workload), &labels, None);
+        let mut groups = self.groups(uses, logins, &labels, landing);
         groups.extend(placeholders::groups(std::mem::take(&mut extraction.placeholders)));
         let files = extraction.files;
         let Options { ignores, baseline, .. } = self.options;
@@ -152,7 +189,6 @@ impl Road<'_> {
         let mut notes: Vec<Note> = extraction.notes;
         notes.retain(|note| note.id != manifest::PLACEHOLDER);
         notes.extend(own.failures().iter().map(helper_failed));
-        notes.extend(logins.not_read());
         bench.waivers.finish(&mut notes);
         notes.sort_by(|a, b| a.place.cmp(&b.place));
         let summary = self.summary(&results, files, started);
@@ -163,7 +199,7 @@ impl Road<'_> {
     /// not answered by the deadline is inconclusive.
     pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
         let login = |_: &Workload| Arc::clone(&around.login);
-        let groups = self.groups(uses, &login, &around.labels, around.landing.as_ref());
+        let groups = self.groups(uses, &login, &around.labels, &|_| around.landing.as_ref());
         let bench =
             Bench { labels: around.labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
         let own = self.settings.own_logins();
@@ -197,12 +233,12 @@ impl Road<'_> {
         Rules { policies: self.policies, by_default: self.options.by_default }
     }
 
-    fn groups(
+    fn groups<'l>(
         &self,
         uses: Vec<ImageUse>,
         logins: &dyn Fn(&Workload) -> Arc<Login>,
         labels: &Labels,
-        landing: Option<&Landing>,
+        landing: &dyn Fn(&Workload) -> Option<&'l Landing>,
     ) -> Vec<Group> {
         let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
         for found in uses {
@@ -210,6 +246,7 @@ impl Road<'_> {
                 Credentials::Own => Arc::default(),
                 Credentials::Pod | Credentials::Any => logins(&found.workload),
             };
+            let landing = landing(&found.workload);
             let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), landing);
             groups
                 .entry(key)

@@ -4,6 +4,7 @@
 mod auth;
 mod auth_check;
 mod cache;
+mod cluster;
 mod config;
 mod crds;
 mod diagnose;
@@ -14,6 +15,7 @@ mod outputs;
 mod progress;
 mod project;
 mod quota;
+mod scan;
 mod serve;
 mod validate;
 mod version;
@@ -120,6 +122,7 @@ enum Form {
 enum Command {
     #[command(visible_alias = "check")]
     Validate(Box<validate::Arguments>),
+    Scan(Box<scan::Arguments>),
     Images(images::Arguments),
     Explain(explain::Arguments),
     Diagnose(diagnose::Arguments),
@@ -153,6 +156,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let out = Out { colour: arguments.color };
     let done = match arguments.command {
         Command::Validate(arguments) => validate::run(*arguments, &out),
+        Command::Scan(arguments) => scan::run(*arguments, &out),
         Command::Images(arguments) => images::run(arguments, &out),
         Command::Explain(arguments) => explain::run(arguments, &out),
         Command::Diagnose(arguments) => diagnose::run(arguments, &out),

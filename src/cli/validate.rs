@@ -1,6 +1,6 @@
 //! `validate`: will every image in these manifests pull?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -86,7 +86,7 @@ pub(super) enum RuntimeName {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Whose {
+pub(super) enum Whose {
     Pod,
     Own,
     Any,
@@ -103,7 +103,7 @@ impl From<Whose> for Credentials {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Inconclusive {
+pub(super) enum Inconclusive {
     Warn,
     Fail,
 }
@@ -159,7 +159,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         super::note(&report::images::remarks(&extraction));
         return Err(inputs::nothing_found(&extraction));
     }
-    let files = Files::begin(&arguments)?;
+    let files = Files::begin(&arguments.report, arguments.write_baseline.as_deref())?;
     for note in &settings.notes {
         super::note(&format!("note: {note}"));
     }
@@ -210,23 +210,22 @@ fn output(arguments: &Arguments, found: &Found) -> Result<Format, Failure> {
 }
 
 /// The files that the run writes beside what it prints.
-struct Files {
+pub(super) struct Files {
     reports: Vec<(Format, Output)>,
     baseline: Option<Output>,
 }
 
 impl Files {
-    fn begin(arguments: &Arguments) -> Result<Self, Failure> {
-        let reports = arguments.report.iter().map(|target| target.file.as_path());
-        outputs::distinct(reports.chain(arguments.write_baseline.as_deref()))?;
+    pub fn begin(reports: &[Target], baseline: Option<&Path>) -> Result<Self, Failure> {
+        outputs::distinct(reports.iter().map(|target| target.file.as_path()).chain(baseline))?;
         let begin = |target: &Target| Ok((target.format, Output::begin(&target.file)?));
         Ok(Self {
-            reports: arguments.report.iter().map(begin).collect::<Result<_, Failure>>()?,
-            baseline: arguments.write_baseline.as_deref().map(Output::begin).transpose()?,
+            reports: reports.iter().map(begin).collect::<Result<_, Failure>>()?,
+            baseline: baseline.map(Output::begin).transpose()?,
         })
     }
 
-    fn finish(self, report: &Report) -> Result<(), Failure> {
+    pub fn finish(self, report: &Report) -> Result<(), Failure> {
         for (format, output) in self.reports {
             output.finish(&report::render(report, format, &report::Options::default()))?;
         }
@@ -247,7 +246,7 @@ pub(super) fn runtimes(names: &[RuntimeName]) -> Vec<Runtime> {
     names.iter().flat_map(of).collect()
 }
 
-fn exit(report: &Report, inconclusive: Inconclusive) -> Exit {
+pub(super) fn exit(report: &Report, inconclusive: Inconclusive) -> Exit {
     let not_judged = |result: &report::Result| {
         !result.is_waived()
             && matches!(result.diagnosis.outcome, Outcome::Inconclusive { reason } if reason != Reason::NotAsked)

@@ -109,7 +109,9 @@ fn only_the_registry_knows_the_http_client() {
 #[test]
 fn only_the_cluster_knows_the_kubernetes_client() {
     let mut found = offenders(&["kube", "k8s_openapi"], |room| room == Some("cluster"));
-    found.retain(|offender| !offender.starts_with("src/policy/image_check_policy"));
+    // The policy's own definition, and a catalogue of kinds that has the word in a name.
+    let may = ["src/policy/image_check_policy", "src/manifest/kinds/"];
+    found.retain(|offender| !may.iter().any(|file| offender.starts_with(file)));
     assert!(found.is_empty(), "{found:#?}");
 }
 

@@ -126,7 +126,7 @@ enum Key {
         pull_ref: String,
         candidates: Vec<(Identity, Source)>,
         platforms: Vec<Platform>,
-        login: PodLogin,
+        login: Box<PodLogin>,
         is_volume: bool,
         /// A flag that names an image asks for no Pod.
         has_pod: bool,
@@ -301,7 +301,7 @@ impl Road<'_> {
                 .map(|candidate| (self.registry.identity(candidate), candidate.source.clone()))
                 .collect(),
             platforms: question.platforms.clone(),
-            login: context.pod_login.clone(),
+            login: Box::new(context.pod_login.clone()),
             is_volume: context.is_volume,
             has_pod: !context.asker.is_empty(),
         };

@@ -6,5 +6,6 @@ mod findings;
 mod namespaces;
 mod nodes;
 mod policies;
+mod scan;
 mod secrets;
 pub mod stub;

@@ -120,8 +120,7 @@ async fn extracted(
     namespace: Option<&str>,
 ) -> Result<(Extraction, Running), Failure> {
     let running = cluster.running(namespace).await;
-    if running.is_refused() {
-        let (what, trouble) = &running.refused[0];
+    if let Some((what, trouble)) = running.refused_all() {
         return Err(cluster::failure(&format!("can not list {what}"), trouble));
     }
     let mut all = Extraction::default();
@@ -135,7 +134,8 @@ async fn extracted(
         all.uses.append(&mut uses);
         all.placeholders.append(&mut placeholders);
     }
-    all.notes = running.refused.iter().map(|(what, trouble)| not_seen(what, trouble)).collect();
+    let refused = running.refused.iter().filter(|(_, trouble)| *trouble != Trouble::Absent);
+    all.notes = refused.map(|(what, trouble)| not_seen(what, trouble)).collect();
     if all.uses.is_empty() {
         let place = namespace.map_or("the cluster".to_owned(), |name| format!("namespace {name}"));
         return Err(Failure::misuse(anyhow::anyhow!("nothing runs in {place}"))

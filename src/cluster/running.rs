@@ -49,9 +49,10 @@ impl Cluster {
 }
 
 impl Running {
-    /// Whether nothing could be listed.
-    pub fn is_refused(&self) -> bool {
-        self.refused.len() == WORKLOADS.len()
+    /// The first refusal, where nothing could be listed.
+    pub fn refused_all(&self) -> Option<&(&'static str, Trouble)> {
+        let refused = self.refused.iter().find(|(_, trouble)| *trouble != Trouble::Absent);
+        refused.filter(|_| self.refused.len() == WORKLOADS.len())
     }
 
     fn take(&mut self, object: &Value) {

@@ -10,6 +10,7 @@ pub mod admission;
 pub mod baseline;
 pub mod cli;
 pub mod cluster;
+pub mod controller;
 pub mod credential;
 pub mod diagnosis;
 pub mod image;

@@ -1,15 +1,16 @@
 //! The road: uses of images become questions, equal ones are asked once, answers are diagnosed and
 //! judged, and a report comes out. The one place that joins the rooms; knows no door.
 
+mod order;
 mod placeholders;
 mod verdicts;
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::StreamExt as _;
 
 use crate::baseline::Baseline;
 use crate::credential::Source;
@@ -83,6 +84,8 @@ pub struct Surroundings {
     pub labels: Labels,
     /// The nodes it may land on, where they are known.
     pub landing: Option<Landing>,
+    /// Only what a registry says now counts: for what is pinned.
+    pub fresh: bool,
     /// When an answer is of no use any more.
     pub deadline: tokio::time::Instant,
 }
@@ -93,6 +96,13 @@ pub struct Known {
     pub logins: HashMap<logins::Key, Arc<Login>>,
     /// Where Pods with these constraints may land; none where the nodes are not known.
     pub landings: HashMap<NodeConstraints, Landing>,
+}
+
+/// What decides how one use is asked about, beside itself.
+#[derive(Clone, Copy, Default)]
+struct Around<'l> {
+    landing: Option<&'l Landing>,
+    fresh: bool,
 }
 
 /// What all questions of a run are asked with.
@@ -108,6 +118,16 @@ struct Group {
     uses: Vec<ImageUse>,
     task: Task,
     wanted: BTreeMap<Platform, String>,
+}
+
+impl Group {
+    /// Who is asked; nobody for what is known.
+    fn host(&self) -> String {
+        match &self.task {
+            Task::Known(_) => String::new(),
+            Task::Ask(question, _) => question.reference.registry().to_owned(),
+        }
+    }
 }
 
 /// What is to be done for a group.
@@ -138,14 +158,14 @@ impl Road<'_> {
     pub async fn check(&self, extraction: Extraction, progress: Progress<'_>) -> Report {
         let logins = Logins::new(&extraction);
         let login = |workload: &Workload| logins.of(workload);
-        let mut report = self.walk(extraction, &login, &|_| None, progress).await;
+        let mut report = self.walk(extraction, &login, &|_| Around::default(), progress).await;
         report.notes.extend(logins.not_read());
         report.notes.sort_by(|a, b| a.place.cmp(&b.place));
         report
     }
 
-    /// The same for objects of a cluster, of which it is known what they pull with and where they may
-    /// land. A workload without a login there pulls with none.
+    /// The same for objects of which a cluster knows what they pull with and where they may land. A
+    /// workload without a login there pulls with none.
     pub async fn check_known(
         &self,
         extraction: Extraction,
@@ -155,15 +175,18 @@ impl Road<'_> {
         let login = |workload: &Workload| {
             known.logins.get(&logins::key(workload)).cloned().unwrap_or_default()
         };
-        let landing = |workload: &Workload| known.landings.get(&workload.constraints);
-        self.walk(extraction, &login, &landing, progress).await
+        let around = |workload: &Workload| Around {
+            landing: known.landings.get(&workload.constraints),
+            fresh: false,
+        };
+        self.walk(extraction, &login, &around, progress).await
     }
 
     async fn walk<'l>(
         &self,
         mut extraction: Extraction,
         logins: &(dyn Fn(&Workload) -> Arc<Login> + Sync),
-        landing: &(dyn Fn(&Workload) -> Option<&'l Landing> + Sync),
+        around: &(dyn Fn(&Workload) -> Around<'l> + Sync),
         progress: Progress<'_>,
     ) -> Report {
         let started = Instant::now();
@@ -172,7 +195,7 @@ impl Road<'_> {
             .map(|found| (found.name, found.labels))
             .collect();
         let uses = std::mem::take(&mut extraction.uses);
-        let mut groups = self.groups(uses, logins, &labels, landing);
+        let mut groups = self.groups(uses, logins, &labels, around);
         groups.extend(placeholders::groups(std::mem::take(&mut extraction.placeholders)));
         let files = extraction.files;
         let Options { ignores, baseline, .. } = self.options;
@@ -199,7 +222,8 @@ impl Road<'_> {
     /// not answered by the deadline is inconclusive.
     pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
         let login = |_: &Workload| Arc::clone(&around.login);
-        let groups = self.groups(uses, &login, &around.labels, &|_| around.landing.as_ref());
+        let each = Around { landing: around.landing.as_ref(), fresh: around.fresh };
+        let groups = self.groups(uses, &login, &around.labels, &|_| each);
         let bench =
             Bench { labels: around.labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
         let own = self.settings.own_logins();
@@ -238,7 +262,7 @@ impl Road<'_> {
         uses: Vec<ImageUse>,
         logins: &dyn Fn(&Workload) -> Arc<Login>,
         labels: &Labels,
-        landing: &dyn Fn(&Workload) -> Option<&'l Landing>,
+        around: &dyn Fn(&Workload) -> Around<'l>,
     ) -> Vec<Group> {
         let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
         for found in uses {
@@ -246,8 +270,8 @@ impl Road<'_> {
                 Credentials::Own => Arc::default(),
                 Credentials::Pod | Credentials::Any => logins(&found.workload),
             };
-            let landing = landing(&found.workload);
-            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), landing);
+            let around = around(&found.workload);
+            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), around);
             groups
                 .entry(key)
                 .or_insert_with(|| Group { uses: Vec::new(), task, wanted })
@@ -263,7 +287,7 @@ impl Road<'_> {
         found: &ImageUse,
         login: &Login,
         subject: &Subject<'_>,
-        landing: Option<&Landing>,
+        around: Around<'_>,
     ) -> (Key, Task, BTreeMap<Platform, String>) {
         let known = |key: Key, diagnosis: Diagnosis| {
             (key, Task::Known(Box::new(diagnosis)), BTreeMap::new())
@@ -287,9 +311,11 @@ impl Road<'_> {
         }
         let constraints = &found.workload.constraints;
         let asked_for = &self.options.platforms;
+        let Around { landing, fresh } = around;
         let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
         let (mut question, context) =
             self.question(found, reference, login, wanted.keys().cloned().collect());
+        question.fresh = fresh;
         if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
             question.runtimes.clone_from(&landing.runtimes);
         }
@@ -362,8 +388,8 @@ impl Road<'_> {
             [] => vec![Runtime::ContainerdLocal, Runtime::ContainerdTransfer, Runtime::Crio],
             named => named.to_vec(),
         };
-        let (reference, own) = (reference.clone(), Vec::new());
-        (Question { reference, candidates, own, platforms, runtimes }, context)
+        let (reference, own, fresh) = (reference.clone(), Vec::new(), false);
+        (Question { reference, candidates, own, platforms, runtimes, fresh }, context)
     }
 
     /// Asks with the Pod's credentials, and looks the person's own up only where those are refused.
@@ -373,14 +399,15 @@ impl Road<'_> {
         mut context: Context,
         own: &OwnLogins,
     ) -> Diagnosis {
-        let mut answer = self.registry.ask(&question).await;
+        let mut answer = self.registry.ask(&question, self.registry.deadline()).await;
         if self.options.credentials != Credentials::Pod && another_login_may_help(&answer) {
             let found = own.of(&question.reference).await;
             context.own_failures =
                 found.failures.iter().map(|failed| failed.failure.to_string()).collect();
             context.own_failures.dedup();
             question.own = found.candidates;
-            self.registry.ask_own(&question, &mut answer).await;
+            let deadline = self.registry.deadline();
+            self.registry.ask_own(&question, deadline, &mut answer).await;
         }
         diagnose(&question, &answer, &context)
     }
@@ -407,22 +434,19 @@ impl Road<'_> {
         progress: Progress<'_>,
     ) -> Vec<Answered> {
         let total = groups.iter().filter(|group| matches!(group.task, Task::Ask(..))).count();
-        let (mut waiting, mut asked) = (groups.into_iter(), FuturesUnordered::new());
+        let work = |group: Group| self.answer(group, asking);
+        let lines = self.settings.limits.in_flight;
+        let mut answered = pin!(order::by_host(groups, Group::host, lines, work));
         let (mut results, mut done) = (Vec::new(), 0);
         progress(0, total);
-        loop {
-            while asked.len() < self.settings.limits.in_flight
-                && let Some(group) = waiting.next()
-            {
-                asked.push(self.answer(group, asking));
-            }
-            let Some((answers, was_asked)) = asked.next().await else { return results };
+        while let Some((answers, was_asked)) = answered.next().await {
             results.extend(answers);
             if was_asked {
                 done += 1;
                 progress(done, total);
             }
         }
+        results
     }
 
     /// The results of one group, and whether anybody was asked for them.
@@ -497,9 +521,8 @@ fn out_of_time(reference: &Reference) -> Diagnosis {
 fn broken_secret(source: &Source, reason: &str, workload: &Workload) -> Diagnosis {
     let outcome = Outcome::Finding { cause: Cause::SecretInvalid, certainty: Certainty::Certain };
     let asker = asker(workload);
-    let summary =
-        format!("{source} can not be decoded, so no image of {asker} is pulled: {reason}");
-    without_asking(outcome, summary, "pull secret can not be decoded")
+    let summary = format!("{source} cannot be decoded, so no image of {asker} is pulled: {reason}");
+    without_asking(outcome, summary, "pull secret cannot be decoded")
 }
 
 /// A failed helper is told once, and beside each image that its login might have helped.

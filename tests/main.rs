@@ -11,6 +11,7 @@ mod diagnosis;
 mod docs;
 mod families;
 mod image;
+mod lease;
 mod manifest;
 mod messages;
 mod own_logins;

@@ -114,6 +114,7 @@ impl Webhook {
             login: self.sources.login(namespace, &first.workload, deadline).await,
             labels: self.sources.labels(namespace, deadline).await,
             landing: self.sources.landing(&first.workload),
+            fresh: endpoint == Endpoint::Mutate,
             deadline,
         };
         let policies = self.sources.policies.now();

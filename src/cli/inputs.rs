@@ -60,7 +60,7 @@ impl Inputs {
         let Some(file) = &self.files_from else { return Ok(paths) };
         let is_stdin = file == Path::new("-");
         if is_stdin && paths.iter().any(|path| path == "-") {
-            let text = "standard input can not hold both manifests and the names of files";
+            let text = "standard input cannot hold both manifests and the names of files";
             return Err(Failure::misuse(anyhow::anyhow!(text)));
         }
         let text = if is_stdin {

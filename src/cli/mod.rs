@@ -6,6 +6,7 @@ mod auth_check;
 mod cache;
 mod cluster;
 mod config;
+mod controller;
 mod crds;
 mod diagnose;
 mod explain;
@@ -132,6 +133,7 @@ enum Command {
     Serve(Box<serve::Arguments>),
     Config(config::Arguments),
     Crds(crds::Arguments),
+    Controller(controller::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
@@ -149,7 +151,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     let verbose = arguments.verbose;
-    let has_own_log = matches!(arguments.command, Command::Serve(_));
+    // A long-running role has a log of its own.
+    let has_own_log = matches!(arguments.command, Command::Serve(_) | Command::Controller(_));
     if verbose && !has_own_log {
         log();
     }
@@ -165,6 +168,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Serve(arguments) => serve::run(*arguments, verbose, &out),
         Command::Config(arguments) => config::run(arguments, &out),
         Command::Crds(arguments) => crds::run(arguments, &out),
+        Command::Controller(arguments) => controller::run(arguments, verbose),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),
     };

@@ -92,7 +92,7 @@ enum AnswerDetail {
 }
 
 pub(super) fn run(arguments: Arguments, verbose: bool, _: &Out) -> Result<Exit, Failure> {
-    telemetry::log::start(verbose);
+    telemetry::log::start(verbose, std::io::stderr);
     let mut settings = Settings::load(&Paths {
         registries: arguments.registries.clone(),
         authfile: None,
@@ -188,7 +188,7 @@ async fn sources(arguments: &Arguments) -> Result<(Sources, BoxFuture<'static, (
             (policies, Some(work))
         }
     };
-    let instance = crate::settings::pod_name().unwrap_or_else(|| "pullproof".to_owned());
+    let instance = crate::settings::pod::name().unwrap_or_else(|| "pullproof".to_owned());
     let (namespaces, namespaces_work) = Namespaces::new(&cluster);
     let (nodes, nodes_work) = Nodes::watch(&cluster);
     let (events, events_work) = Events::new(&cluster, "pullproof-webhook", &instance);

@@ -155,7 +155,8 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         arguments.inputs.extract_named(&found)?
     };
     extraction.uses.extend(arguments.image.iter().map(|text| inputs::named(text)));
-    if extraction.uses.is_empty() && extraction.broken.is_empty() {
+    let finds = [extraction.uses.len(), extraction.placeholders.len(), extraction.broken.len()];
+    if finds == [0; 3] {
         super::note(&report::images::remarks(&extraction));
         return Err(inputs::nothing_found(&extraction));
     }

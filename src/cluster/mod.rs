@@ -8,6 +8,7 @@ mod connect;
 pub mod events;
 mod follow;
 mod get;
+pub mod lease;
 pub mod list;
 pub mod namespaces;
 pub mod nodes;

@@ -170,15 +170,16 @@ impl Words<'_> {
             }
             Cause::AccessDenied => format!("{} may not pull {name}", self.login()),
             Cause::Unauthorized => format!("{who} does not accept {}", self.login()),
-            Cause::SecretRegistryMismatch => format!(
-                "{who} wants a login and no pull secret of {asker} has an entry for {registry}"
-            ),
+            Cause::SecretRegistryMismatch => {
+                let it = if who == registry { "it" } else { registry };
+                format!("{who} wants a login and no pull secret of {asker} has an entry for {it}")
+            }
             Cause::SecretMissing => {
                 let missing = &self.context.pod_login.missing;
                 let names: Vec<String> = missing.iter().take(5).map(Source::to_string).collect();
-                format!("{registry} wants a login and {} does not exist", names.join(", "))
+                format!("{who} wants a login and {} does not exist", names.join(", "))
             }
-            Cause::SecretInvalid => format!("a pull secret of {asker} can not be used"),
+            Cause::SecretInvalid => format!("a pull secret of {asker} cannot be used"),
             Cause::BlockedByRegistry => {
                 format!("{who} blocks {}{}", self.image(), self.refusal_text())
             }

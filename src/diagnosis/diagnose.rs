@@ -3,7 +3,7 @@
 
 use super::advice::{self, Words};
 use super::cause::{Cause, Certainty, Reason};
-use super::evidence::{Answer, Attempt, Contents, Found, Trouble, Whose};
+use super::evidence::{Answer, Attempt, Contents, Found, Origin, Trouble, Whose};
 use super::question::{Context, Question};
 use super::reading::{Reading, readings};
 use super::{Diagnosis, Listed, Outcome, Seen, families, platforms, seen};
@@ -21,7 +21,10 @@ pub fn diagnose(question: &Question, answer: &Answer, context: &Context) -> Diag
         diagnosis = unknown;
     }
     diagnosis.evidence = seen::evidence(answer);
-    diagnosis.age = answer.found().and_then(|(_, found)| found.age);
+    diagnosis.age = answer.found().and_then(|(attempt, _)| match attempt.origin {
+        Origin::Disk(age) | Origin::Stale(age) => Some(age),
+        Origin::Asked | Origin::Memory(_) => None,
+    });
     add_login_findings(&mut diagnosis, &words);
     diagnosis.remarks.extend(advice::remarks(&diagnosis.outcome, &words));
     diagnosis
@@ -120,6 +123,7 @@ fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
         let has_pod = !words.context.asker.is_empty();
         if has_pod && diagnosis.outcome == Outcome::Pullable {
             diagnosis.pulls = None;
+            diagnosis.summary = format!("{} pulls with your own login", words.image());
         }
         return diagnosis;
     }
@@ -138,6 +142,7 @@ fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
     let mut diagnosis = present(words, own, found);
     if diagnosis.outcome == Outcome::Pullable {
         diagnosis.pulls = None;
+        diagnosis.summary = format!("{} pulls with your own login only", words.image());
         let why = format!(
             "{} was not let in; whether its own login is good could not be seen here",
             words.context.asker

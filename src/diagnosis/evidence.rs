@@ -19,6 +19,25 @@ pub struct Answer {
     pub contents: Option<Result<Contents, Trouble>>,
 }
 
+impl Attempt {
+    /// Whether the login went to the registry or its token service; `None` where that is not known.
+    pub fn login_was_sent(&self) -> Option<bool> {
+        let auth = match &self.reply {
+            Reply::Found(found) => found.auth?,
+            Reply::Refused(refusal) => refusal.auth,
+            Reply::Trouble(_) => return None,
+        };
+        Some(matches!(
+            auth,
+            Auth::BasicSent
+                | Auth::LoginToken
+                | Auth::LoginTokenRefused
+                | Auth::LoginRefused
+                | Auth::RepositoryRefused
+        ))
+    }
+}
+
 impl Answer {
     /// The first attempt that found the manifest.
     pub fn found(&self) -> Option<(&Attempt, &Found)> {
@@ -44,8 +63,12 @@ pub struct Attempt {
     pub reply: Reply,
     /// What is known of the repository after a 404.
     pub repository: Repository,
+    /// Why the repository's tags could not be listed after a 404, so that it may be there or not.
+    pub unlisted: Option<Trouble>,
     /// Who gave the reply.
     pub by: Answerer,
+    /// Where the reply was had from.
+    pub origin: Origin,
     /// Mirrors that were tried before, in order; they did not find it.
     pub mirrors: Vec<MirrorTry>,
 }
@@ -58,6 +81,29 @@ impl Attempt {
         match &self.reply {
             Reply::Refused(refusal) if !refusal.auth.had_login() => None,
             _ => Some(login),
+        }
+    }
+}
+
+/// Where a fact was had from, and how old it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The registry was asked, for this question or for an equal one at the same time.
+    Asked,
+    /// This process was told so this long ago.
+    Memory(Duration),
+    /// An earlier run was told so this long ago.
+    Disk(Duration),
+    /// The registry said so this long ago, and is out of order since.
+    Stale(Duration),
+}
+
+impl Origin {
+    /// How old the fact is; `None` when it was asked now.
+    pub fn age(self) -> Option<Duration> {
+        match self {
+            Origin::Asked => None,
+            Origin::Memory(age) | Origin::Disk(age) | Origin::Stale(age) => Some(age),
         }
     }
 }
@@ -77,6 +123,8 @@ pub struct MirrorTry {
     /// `None`: nothing was sent.
     pub login: Option<Login>,
     pub reply: Reply,
+    /// Where the reply was had from.
+    pub origin: Origin,
     /// It refused, and would refuse a node as well. Otherwise it is not known what a node gets.
     pub is_asked: bool,
 }
@@ -128,8 +176,8 @@ pub struct Found {
     pub media_type: String,
     /// How many pulls the registry says are left to whoever asked.
     pub pulls_left: Option<u64>,
-    /// How long ago an earlier run saw this; `None` when it was asked now.
-    pub age: Option<Duration>,
+    /// How far the login got; `None` where an earlier run asked.
+    pub auth: Option<Auth>,
 }
 
 /// The registry, or its token service, answered with a refusal.

@@ -67,7 +67,7 @@ pub(super) fn container<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, about: 
 }
 
 /// The text of a string that can be an image.
-fn possible<'d>(node: Node<'d>) -> Option<&'d str> {
+pub(super) fn possible<'d>(node: Node<'d>) -> Option<&'d str> {
     let text = node.as_str().filter(|_| !node.is_number_or_boolean())?;
     placeholder::is_possible(text).then_some(text)
 }

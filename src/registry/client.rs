@@ -18,14 +18,14 @@ use super::host::Host;
 use super::identity::Identity;
 use super::mask::Mask;
 use super::token::{self, Reach, TokenFailure, TokenKey, Tokens};
-use super::transport::{Request, Response, Transport, authority, bad_answer, jitter};
-use super::{basic, body};
+use super::transport::{Request, Response, Transport, authority, bad_answer, jitter, pulls_left};
+use super::{basic, body, urls};
 use crate::credential::Credential;
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::{Auth, By, Found, Refusal, Reply, Trouble};
 use crate::image::Digest;
 use crate::image::media_type::{Kind, kind};
-use crate::settings::{Limits, Registries};
+use crate::settings::Limits;
 use crate::text::{SHOWN, clean};
 
 /// Pause before a 5xx is asked once more.
@@ -35,7 +35,6 @@ const AFTER_SERVER_ERROR: Duration = Duration::from_millis(150);
 pub(super) struct Client<'a> {
     pub transport: &'a Transport,
     pub tokens: &'a Tokens,
-    pub registries: &'a Registries,
     pub limits: &'a Limits,
     pub host: &'a Host,
     /// As the path of the API has it.
@@ -180,7 +179,11 @@ impl Client<'_> {
         if let Some(known) = self.host.met() {
             return Met::Known(known);
         }
+        let began = Instant::now();
         let answer = self.host.send(self.transport, request(None), self.deadline).await;
+        if let Err(trouble) = &answer {
+            self.host.never_answered(trouble, began.elapsed() >= self.limits.headers);
+        }
         let challenge = answer
             .as_ref()
             .ok()
@@ -337,8 +340,8 @@ impl Client<'_> {
         };
         let reach = Reach {
             transport: self.transport,
-            trust: &self.host.trust_for(&realm, self.registries),
-            permits: &self.host.permits,
+            trust: &self.host.trust_for(&realm, self.transport),
+            lane: &self.host.lane,
             deadline: self.deadline,
             cap: self.limits.token_bytes,
             error_cap: self.limits.error_bytes,
@@ -416,7 +419,7 @@ impl Client<'_> {
         let mask = self.mask.with(header.as_ref());
         let has_body = self.host.head_unsupported.load(Ordering::Relaxed);
         match response.status {
-            200 => match self.found(&response, digest, has_body, &mask) {
+            200 => match self.found(&response, digest, has_body, auth, &mask) {
                 Ok(Some(found)) => Reply::Found(found),
                 Ok(None) => self.conclude_get(path, header, auth, digest, None).await,
                 Err(trouble) => Reply::Trouble(trouble),
@@ -469,7 +472,7 @@ impl Client<'_> {
             return self.refused(&response, auth, &mask);
         }
         match response.status {
-            200 => match self.found(&response, digest, true, &mask) {
+            200 => match self.found(&response, digest, true, auth, &mask) {
                 Ok(Some(found)) => Reply::Found(found),
                 Ok(None) => {
                     Reply::Trouble(bad_answer(&response.host, 200, "a manifest without content"))
@@ -488,6 +491,7 @@ impl Client<'_> {
         response: &Response,
         wanted: Option<&Digest>,
         has_body: bool,
+        auth: Auth,
         mask: &Mask,
     ) -> Result<Option<Found>, Trouble> {
         let bad = |text: &str| bad_answer(&response.host, 200, text);
@@ -536,9 +540,9 @@ impl Client<'_> {
         Ok(Some(Found {
             host: response.host.clone(),
             digest,
-            media_type: clean(&mask.hide(media_type), 120),
-            pulls_left: pulls_left(response),
-            age: None,
+            media_type: clean(&urls::plain(&mask.hide(media_type)), 120),
+            pulls_left: pulls_left(&response.headers),
+            auth: Some(auth),
         }))
     }
 
@@ -581,9 +585,11 @@ impl Client<'_> {
         }
         let (codes, text) = body::error(response, self.limits.error_bytes, mask);
         let challenge_error = match self.challenge(response) {
-            Use::Bearer(bearer) => bearer.error.map(|error| mask.hide(&error)),
+            Use::Bearer(bearer) => bearer.error.map(|error| urls::plain(&mask.hide(&error))),
             _ => None,
         };
+        // Who answered in another's place saw no login.
+        let auth = if response.led_away { Auth::NotDemanded } else { auth };
         Reply::Refused(Refusal {
             host: response.host.clone(),
             by: By::Registry,
@@ -627,12 +633,6 @@ impl Client<'_> {
 enum Met {
     Answer(Result<Response, Trouble>),
     Known(Option<Use>),
-}
-
-/// `ratelimit-remaining: 76;w=21600`: the pulls left to whoever asked.
-fn pulls_left(response: &Response) -> Option<u64> {
-    let value = response.header("ratelimit-remaining", 64)?;
-    value.split(';').next()?.trim().parse().ok()
 }
 
 fn is_worth_another_token(challenge: &Use, fresh: bool) -> bool {

@@ -237,6 +237,41 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_is_marked_within_a_narrow_terminal() {
+        let mut report = sample::report();
+        report.results.truncate(1);
+        let image = format!("nginx@{}", sample::DIGEST);
+        let source = sample::source("a.yaml", &format!("spec: {{image: {image}}}\n"));
+        let place = sample::place(&source, &image);
+        let web = sample::workload("Deployment", "web");
+        report.results[0].uses = vec![sample::image_use(&image, Some(place), web)];
+        report.results[0].diagnosis.outcome = Outcome::Finding {
+            cause: Cause::DigestNotFound,
+            certainty: crate::diagnosis::Certainty::Certain,
+        };
+        for width in [50, 60, 80] {
+            let text =
+                render(&report, Format::Full, &Options { colour: false, width: Some(width) });
+            let drawn = text.lines().skip(2).take(3);
+            let widest = drawn.map(|line| line.chars().count()).max();
+            assert!(widest <= Some(width), "{text}");
+            assert!(text.contains("^^^^^^^^^^ ") || text.contains("^ no such tag"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_alias_is_no_further_place() {
+        let mut report = sample::report();
+        report.results.truncate(1);
+        let twice = report.results[0].uses[0].clone();
+        report.results[0].uses.push(twice);
+        let text = render(&report, Format::Full, &Options::default());
+        assert!(!text.contains("more place") && !text.contains("= also"), "{text}");
+        let lines = render(&report, Format::Concise, &Options::default());
+        assert_eq!(lines.lines().count(), 1 + report.notes.len() + 1, "{lines}");
+    }
+
+    #[test]
     fn offline_images_that_were_not_asked_about_are_not_listed_one_by_one() {
         let mut report = sample::report();
         let not_asked = Outcome::Inconclusive { reason: Reason::NotAsked };

@@ -5,6 +5,7 @@ pub mod hosts_toml;
 pub mod limits;
 pub mod mirrors;
 mod own_logins;
+pub mod pod;
 pub mod project;
 pub mod registries;
 pub mod schema;
@@ -83,11 +84,6 @@ impl Settings {
 
 fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-/// The name of the Pod we run in, where its manifest tells.
-pub fn pod_name() -> Option<String> {
-    variable("POD_NAME").and_then(|name| name.into_os_string().into_string().ok())
 }
 
 fn config_folder() -> Option<PathBuf> {

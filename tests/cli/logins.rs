@@ -7,7 +7,7 @@ use super::manifests::{
     secret_in, secret_in_words,
 };
 use super::sandbox::{Report, Run, Sandbox};
-use crate::support::{Config, FakeRegistry};
+use crate::support::{Config, FakeRegistry, Fault};
 
 /// Wants the login `ci:right` for everything.
 fn private() -> FakeRegistry {
@@ -143,6 +143,53 @@ fn a_default_account_that_was_not_read_may_bring_the_login() {
     let report = check(&[pod("web", &image(&registry)), bare_account("default")]);
     assert_eq!(report.told(), ["team/app:1 finding credentials-missing certain deny"]);
     assert_eq!(report.code, 1);
+}
+
+#[test]
+fn what_only_a_login_of_ones_own_pulls_is_counted_apart() {
+    let registry = private();
+    registry.push_image("team/app", "2", "linux/amd64");
+    let sandbox = Sandbox::with("all.yaml", pod("web", &image(&registry)));
+    sandbox.write("auth.txt", login(&registry));
+    let flag = format!("{}/team/app:2", registry.host());
+    let arguments = ["validate", ".", "--image", &flag, "--authfile", "auth.txt"];
+    let text = sandbox.run(arguments).exits(0).stdout;
+    let counts = "2 images in 1 file: 1 pullable, 1 pullable with your login only, 2 notes";
+    assert!(text.contains(counts), "{text}");
+    let title = format!("note: {} pulls with your own login only\n", image(&registry));
+    assert!(text.contains(&title), "{text}");
+    let report = sandbox.validate(&arguments[2..]);
+    let summary = &report.json["summary"];
+    assert_eq!((&summary["pullable"], &summary["ownOnly"]), (&2.into(), &1.into()));
+}
+
+#[test]
+fn a_login_that_was_never_asked_for_is_not_blamed() {
+    let registry = FakeRegistry::start_blocking(Config::open());
+    registry.push_image("team/app", "1", "linux/amd64");
+    registry.fault(Fault::in_repository("team/app").answer(403));
+    let report = check(&[pod_with_secret("web", &image(&registry)), secret(&login(&registry))]);
+    assert_eq!(report.told(), ["team/app:1 finding absent-or-private certain deny"]);
+    let finding = report.of("app:1")["findings"][0]["text"].as_str().unwrap();
+    let host = registry.host();
+    let expected = format!("{host}/team/app:1 is absent or private; {host} does not say which");
+    assert_eq!(finding, expected);
+}
+
+#[test]
+fn the_host_that_a_registry_redirects_to_is_named_where_it_refuses() {
+    let (registry, other) = (
+        FakeRegistry::start_blocking(Config::open()),
+        FakeRegistry::start_blocking(Config::open()),
+    );
+    other.fault(Fault::in_repository("team/app").answer(403));
+    let away = format!("http://{}", other.host());
+    registry.fault(Fault::in_repository("team/app").redirect_to_host(&away));
+    let report = check(&[pod("web", &image(&registry)), bare_account("default")]);
+    assert_eq!(report.told(), ["team/app:1 finding absent-or-private certain deny"]);
+    let who =
+        format!("{}, where {} redirects to, does not say which", other.host(), registry.host());
+    report.says("app:1", &who);
 }
 
 #[test]

@@ -94,6 +94,16 @@ impl Logins {
         Self { secrets, accounts, images, made: Mutex::default() }
     }
 
+    /// A secret among the files.
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<&Usable> {
+        self.secrets.get(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// The pull secrets that a ServiceAccount among the files names.
+    pub fn account(&self, namespace: &str, name: &str) -> Option<&[String]> {
+        self.accounts.get(&(namespace.to_owned(), name.to_owned())).map(Vec::as_slice)
+    }
+
     /// The login of a workload; equal ones are made once.
     pub fn of(&self, workload: &Workload) -> Arc<Login> {
         let key = key(workload);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::cluster::{self, Which};
+use super::cluster::{self, Beside, WhichCluster};
 use super::outputs::{self, Target};
 use super::progress::Progress;
 use super::validate::{self, Files, Inconclusive, RuntimeName, Whose};
@@ -29,7 +29,7 @@ use crate::settings::{Paths, Settings};
 It takes list on workloads, Pods, Nodes and Namespaces, and get on pull secrets and ServiceAccounts.")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    which: Which,
+    which: WhichCluster,
     /// Look at all namespaces
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     all_namespaces: bool,
@@ -99,7 +99,9 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         if policies.iter().any(|policy| policy.spec.matches.namespace_selector.is_some()) {
             extraction.namespaces = namespaces(&cluster).await?;
         }
-        let known = cluster::known(&cluster, &mut extraction).await;
+        let default = cluster.default_namespace();
+        let beside = Beside { files: None, namespace: default, secrets: &[] };
+        let known = cluster::known(&cluster, &beside, &mut extraction).await;
         let (settings, registry, options) = (&settings, &registry, &options);
         let road = Road { settings, policies: &policies, registry, options };
         let progress = Progress::new();

@@ -47,6 +47,27 @@ async fn registry() -> FakeRegistry {
     registry
 }
 
+/// Runs `validate --from-cluster` on this manifest, in the same way.
+async fn validate(api: &ApiServer, manifest: String, arguments: &[&str]) -> Run {
+    let config = api.kubeconfig().display().to_string();
+    let mut all: Vec<String> = [
+        "validate",
+        ".",
+        "-o",
+        "json",
+        "--credentials",
+        "pod",
+        "--from-cluster",
+        "--kubeconfig",
+        &config,
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+    let run = move || Sandbox::with("app.yaml", manifest).run(&all);
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
 /// Runs the program, which must not keep the servers of this runtime from answering.
 async fn scan(api: &ApiServer, arguments: &[&str]) -> Run {
     let config = api.kubeconfig();
@@ -224,4 +245,47 @@ async fn all_namespaces_are_one_list_each_and_nothing_is_misuse() {
     assert!(run.stderr.contains("list on deployments in all namespaces"), "{run:?}");
     let run = scan(&api, &["-n", "../x"]).await;
     assert_eq!(run.code, 2, "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_are_validated_with_the_secrets_of_the_cluster() {
+    let api = ApiServer::start().await;
+    let registry = FakeRegistry::start(Config::basic().user("robot", "canary-password")).await;
+    registry.push_image("app", "1", "linux/amd64");
+    let image = format!("{}/app:1", registry.host());
+    let good = secret(registry.host(), "canary-password");
+    let secrets = |namespace: &str| format!("/api/v1/namespaces/{namespace}/secrets/pull");
+    let pod = |more: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a{more}}}\nspec: {{imagePullSecrets: [{{name: pull}}], containers: [{{name: c, image: '{image}'}}]}}\n"
+        )
+    };
+    api.list(NODES, vec![node("a", "amd64")]);
+    // The namespace of the context is where an object without one lands.
+    let run = validate(&api, pod(""), &[]).await;
+    assert_eq!(causes(&report(&run)), ["Pod a: secret-missing"], "{run:?}");
+    api.put(&secrets("shop"), good.clone());
+    let run = validate(&api, pod(""), &[]).await;
+    assert_eq!(causes(&report(&run)), ["Pod a: pullable"], "{run:?}");
+    assert_eq!(report(&run)["results"][0]["wanted"], json!(["linux/amd64"]));
+    // What stands in the files comes first.
+    let in_files = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: pull}\ntype: Opaque\n";
+    let run = validate(&api, pod("") + in_files, &[]).await;
+    assert_eq!(causes(&report(&run)), ["Pod a: secret-invalid"], "{run:?}");
+    let elsewhere = || pod(", namespace: bank");
+    let run = validate(&api, elsewhere(), &[]).await;
+    assert_eq!(causes(&report(&run)), ["Pod a: secret-missing"], "{run:?}");
+    let run = validate(&api, elsewhere(), &["--pull-secret", "shop/pull"]).await;
+    assert_eq!(causes(&report(&run)), ["Pod a: pullable"], "{run:?}");
+    api.fail("/api/v1/namespaces/bank", Fault::Status(403));
+    let run = validate(&api, elsewhere(), &[]).await;
+    assert_eq!(causes(&report(&run)), ["Pod a: no-permission"], "{run:?}");
+    assert_eq!(run.code, 0, "{run:?}");
+    // A ServiceAccount that may not be read takes no secret with it that the person names.
+    let without = elsewhere().replace("imagePullSecrets: [{name: pull}], ", "");
+    let run = validate(&api, without, &["--pull-secret", "shop/pull"]).await;
+    assert_eq!(causes(&report(&run)), ["Pod a: pullable"], "{run:?}");
+    let run = Sandbox::new().run(["validate", ".", "-n", "shop"]);
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("--from-cluster"), "{run:?}");
 }

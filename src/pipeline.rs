@@ -6,11 +6,11 @@ mod placeholders;
 mod verdicts;
 
 use std::collections::{BTreeMap, HashMap};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::StreamExt as _;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use crate::baseline::Baseline;
 use crate::credential::Source;
@@ -32,6 +32,7 @@ use crate::registry::{Registry, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
 use crate::settings::{NodeCredentials, Settings};
 use crate::waivers::Waivers;
+use order::Lines;
 use verdicts::Bench;
 
 /// What a door wants of a run.
@@ -88,6 +89,8 @@ pub struct Surroundings {
     pub fresh: bool,
     /// When an answer is of no use any more.
     pub deadline: tokio::time::Instant,
+    /// Whether one more question may be put to a registry; `None`: always.
+    pub admits: Option<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 /// What a cluster knows of the workloads of a run, in place of what stands beside them in files.
@@ -397,17 +400,17 @@ impl Road<'_> {
         &self,
         mut question: Question,
         mut context: Context,
-        own: &OwnLogins,
+        asking: &Asking<'_>,
     ) -> Diagnosis {
-        let mut answer = self.registry.ask(&question, self.registry.deadline()).await;
+        let deadline = || asking.around.map_or(self.registry.deadline(), |around| around.deadline);
+        let mut answer = self.registry.ask(&question, deadline()).await;
         if self.options.credentials != Credentials::Pod && another_login_may_help(&answer) {
-            let found = own.of(&question.reference).await;
+            let found = asking.own.of(&question.reference).await;
             context.own_failures =
                 found.failures.iter().map(|failed| failed.failure.to_string()).collect();
             context.own_failures.dedup();
             question.own = found.candidates;
-            let deadline = self.registry.deadline();
-            self.registry.ask_own(&question, deadline, &mut answer).await;
+            self.registry.ask_own(&question, deadline(), &mut answer).await;
         }
         diagnose(&question, &answer, &context)
     }
@@ -419,10 +422,16 @@ impl Road<'_> {
         asking: &Asking<'_>,
     ) -> Diagnosis {
         let Some(around) = asking.around else {
-            return self.ask(question, context, asking.own).await;
+            return self.ask(question, context, asking).await;
         };
+        if let Some(admits) = &around.admits
+            && self.registry.is_cold(&question).await
+            && !admits()
+        {
+            return throttled(&question.reference);
+        }
         let reference = question.reference.clone();
-        let answer = self.ask(question, context, asking.own);
+        let answer = self.ask(question, context, asking);
         let in_time = tokio::time::timeout_at(around.deadline, answer).await;
         in_time.unwrap_or_else(|_| out_of_time(&reference))
     }
@@ -434,12 +443,17 @@ impl Road<'_> {
         progress: Progress<'_>,
     ) -> Vec<Answered> {
         let total = groups.iter().filter(|group| matches!(group.task, Task::Ask(..))).count();
-        let work = |group: Group| self.answer(group, asking);
-        let lines = self.settings.limits.in_flight;
-        let mut answered = pin!(order::by_host(groups, Group::host, lines, work));
+        let mut lines = Lines::new(groups, Group::host);
+        let mut asked = FuturesUnordered::new();
         let (mut results, mut done) = (Vec::new(), 0);
         progress(0, total);
-        while let Some((answers, was_asked)) = answered.next().await {
+        while let Some((line, group)) = lines.next() {
+            asked.push(self.answer(line, group, asking));
+        }
+        while let Some((line, answers, was_asked)) = asked.next().await {
+            if let Some((line, group)) = lines.done(line) {
+                asked.push(self.answer(line, group, asking));
+            }
             results.extend(answers);
             if was_asked {
                 done += 1;
@@ -449,8 +463,13 @@ impl Road<'_> {
         results
     }
 
-    /// The results of one group, and whether anybody was asked for them.
-    async fn answer(&self, group: Group, asking: &Asking<'_>) -> (Vec<Answered>, bool) {
+    /// The results of one group of a line, and whether anybody was asked for them.
+    async fn answer(
+        &self,
+        line: usize,
+        group: Group,
+        asking: &Asking<'_>,
+    ) -> (usize, Vec<Answered>, bool) {
         let Group { uses, task, wanted } = group;
         let (diagnosis, was_asked) = match task {
             Task::Known(diagnosis) => (*diagnosis, false),
@@ -458,7 +477,7 @@ impl Road<'_> {
                 (self.ask_in_time(*question, *context, asking).await, true)
             }
         };
-        (self.answered(uses, diagnosis, wanted, asking.bench), was_asked)
+        (line, self.answered(uses, diagnosis, wanted, asking.bench), was_asked)
     }
 
     fn summary(&self, results: &[Answered], files: usize, started: Instant) -> Summary {
@@ -503,6 +522,14 @@ fn no_reference(text: &str, error: crate::image::reference::Error) -> Diagnosis 
 fn not_asked(reference: &Reference, why: &str) -> Diagnosis {
     let outcome = Outcome::Inconclusive { reason: Reason::NotAsked };
     let summary = format!("{}: not asked, {why}", reference.pull_ref());
+    without_asking(outcome, summary, "not asked")
+}
+
+/// The namespace has asked too much.
+fn throttled(reference: &Reference) -> Diagnosis {
+    let outcome = Outcome::Inconclusive { reason: Reason::Throttled };
+    let name = reference.pull_ref();
+    let summary = format!("{name}: not asked, this namespace asks for too many images at once");
     without_asking(outcome, summary, "not asked")
 }
 

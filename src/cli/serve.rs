@@ -139,7 +139,10 @@ async fn serve(arguments: Arguments, settings: Settings, tls: Tls) -> Result<Exi
             AnswerDetail::Full => Detail::Full,
             AnswerDetail::Coarse => Detail::Coarse,
         },
-        throttle: Throttle::new(arguments.namespace_rate, arguments.namespace_rate * 4),
+        throttle: Arc::new(Throttle::new(
+            arguments.namespace_rate,
+            arguments.namespace_rate.saturating_mul(4),
+        )),
     };
     let app = Arc::new(App::new(webhook, tls, arguments.client_name));
     let listener = bind(arguments.listen).await?;

@@ -3,7 +3,7 @@
 
 use super::advice::{self, Words};
 use super::cause::{Cause, Certainty, Reason};
-use super::evidence::{Answer, Attempt, Contents, Found, Origin, Trouble, Whose};
+use super::evidence::{Answer, Attempt, Contents, Found, Trouble, Whose};
 use super::question::{Context, Question};
 use super::reading::{Reading, readings};
 use super::{Diagnosis, Listed, Outcome, Seen, families, platforms, seen};
@@ -21,10 +21,7 @@ pub fn diagnose(question: &Question, answer: &Answer, context: &Context) -> Diag
         diagnosis = unknown;
     }
     diagnosis.evidence = seen::evidence(answer);
-    diagnosis.age = answer.found().and_then(|(attempt, _)| match attempt.origin {
-        Origin::Disk(age) | Origin::Stale(age) => Some(age),
-        Origin::Asked | Origin::Memory(_) => None,
-    });
+    diagnosis.age = answer.found().and_then(|(attempt, _)| attempt.origin.age_worth_telling());
     add_login_findings(&mut diagnosis, &words);
     diagnosis.remarks.extend(advice::remarks(&diagnosis.outcome, &words));
     diagnosis

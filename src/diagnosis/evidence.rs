@@ -19,25 +19,6 @@ pub struct Answer {
     pub contents: Option<Result<Contents, Trouble>>,
 }
 
-impl Attempt {
-    /// Whether the login went to the registry or its token service; `None` where that is not known.
-    pub fn login_was_sent(&self) -> Option<bool> {
-        let auth = match &self.reply {
-            Reply::Found(found) => found.auth?,
-            Reply::Refused(refusal) => refusal.auth,
-            Reply::Trouble(_) => return None,
-        };
-        Some(matches!(
-            auth,
-            Auth::BasicSent
-                | Auth::LoginToken
-                | Auth::LoginTokenRefused
-                | Auth::LoginRefused
-                | Auth::RepositoryRefused
-        ))
-    }
-}
-
 impl Answer {
     /// The first attempt that found the manifest.
     pub fn found(&self) -> Option<(&Attempt, &Found)> {
@@ -73,18 +54,6 @@ pub struct Attempt {
     pub mirrors: Vec<MirrorTry>,
 }
 
-impl Attempt {
-    /// The login, where it was sent: some registries refuse without asking for one, and some hosts
-    /// may not see it.
-    pub fn sent_login(&self) -> Option<&Login> {
-        let login = self.login.as_ref().filter(|login| !login.sends_nothing)?;
-        match &self.reply {
-            Reply::Refused(refusal) if !refusal.auth.had_login() => None,
-            _ => Some(login),
-        }
-    }
-}
-
 /// Where a fact was had from, and how old it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -99,11 +68,29 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// How old the fact is; `None` when it was asked now.
-    pub fn age(self) -> Option<Duration> {
+    /// How old the fact is, where that matters: what this process was told counts as now.
+    pub fn age_worth_telling(self) -> Option<Duration> {
         match self {
-            Origin::Asked => None,
-            Origin::Memory(age) | Origin::Disk(age) | Origin::Stale(age) => Some(age),
+            Origin::Asked | Origin::Memory(_) => None,
+            Origin::Disk(age) | Origin::Stale(age) => Some(age),
+        }
+    }
+}
+
+impl Attempt {
+    /// The login, where it was sent: some registries refuse without asking for one, and some hosts
+    /// may not see it.
+    pub fn sent_login(&self) -> Option<&Login> {
+        let login = self.login.as_ref().filter(|login| !login.sends_nothing);
+        login.filter(|_| self.login_was_sent() != Some(false))
+    }
+
+    /// Whether the login went to the registry or its token service; `None` where that is not known.
+    pub fn login_was_sent(&self) -> Option<bool> {
+        match &self.reply {
+            Reply::Found(found) => found.auth.map(Auth::had_login),
+            Reply::Refused(refusal) => Some(refusal.auth.had_login()),
+            Reply::Trouble(_) => None,
         }
     }
 }

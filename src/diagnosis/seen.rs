@@ -52,9 +52,14 @@ fn by(mut seen: Seen, reply: &Reply, login: Option<&Login>, answerer: Answerer) 
     seen
 }
 
-/// Whether the registry refused without ever asking for the login, so that it was never sent.
+/// Whether the registry answered without ever asking for the login, so that it was never sent.
 fn was_not_asked_for(reply: &Reply) -> bool {
-    matches!(reply, Reply::Refused(refusal) if refusal.auth == Auth::NotDemanded)
+    let auth = match reply {
+        Reply::Found(found) => found.auth,
+        Reply::Refused(refusal) => Some(refusal.auth),
+        Reply::Trouble(_) => None,
+    };
+    auth == Some(Auth::NotDemanded)
 }
 
 /// What an attempt came to, whoever asked.

@@ -3,6 +3,7 @@
 //! tags; and, when platforms are wanted, as much of the content as their choice needs.
 
 mod kept;
+mod known;
 mod manifest;
 mod mirrors;
 mod own;

@@ -21,7 +21,7 @@ use super::identity::Identity;
 use super::lane::{self, Lane};
 use super::pause::Pauses;
 use super::redirect::redirect_target;
-use super::resolve::GuardedResolver;
+use super::resolve::{GuardedResolver, Lookup};
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
 use crate::settings::registries::CertificateFile;
@@ -97,6 +97,7 @@ pub(super) struct Transport {
     guard: Arc<Guard>,
     addresses: Arc<BTreeMap<String, SocketAddr>>,
     registries: Arc<Registries>,
+    pub(super) lookup: Lookup,
     limits: Limits,
     pauses: Pauses,
     /// By trust, and by port where the guard looks at ports: a resolver is not told which one is dialled.
@@ -118,6 +119,7 @@ impl Transport {
             guard: Arc::new(guard),
             addresses: Arc::new(addresses),
             registries,
+            lookup: Lookup::default(),
             pauses: Pauses::new(&limits),
             limits,
             clients: Mutex::default(),
@@ -359,6 +361,8 @@ impl Transport {
                 guard: self.guard.clone(),
                 addresses: self.addresses.clone(),
                 port,
+                lookup: self.lookup.clone(),
+                patience: self.limits.connect.mul_f64(0.8),
             }))
             .http1_max_headers(100)
             .http2_max_header_list_size(32 << 10)

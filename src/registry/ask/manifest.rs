@@ -58,6 +58,7 @@ impl Registry {
             let entry = facts.entry_by_ref(&key);
             let entry = entry.or_insert_with_if(ask, |fact| !place.is_content_with(fact)).await;
             let fact = entry.into_value();
+            self.know_digest(place, &key, &fact).await;
             if place.takes(&fact) {
                 return self.told(place, &fact, hit);
             }

@@ -1,6 +1,7 @@
 //! What is read from an API server, against one that misbehaves as told.
 
 mod definition;
+mod diagnose;
 mod events;
 mod findings;
 mod namespaces;

@@ -9,7 +9,11 @@ mod chart;
 mod cluster_room;
 #[path = "cluster/controller.rs"]
 mod controller;
+#[path = "support/mod.rs"]
+mod registries;
 #[path = "cluster/self_test.rs"]
 mod self_test;
 #[path = "cluster/support/mod.rs"]
 mod support;
+#[path = "cluster/webhook.rs"]
+mod webhook;

@@ -3,7 +3,7 @@
 //! here and no more.
 
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -23,7 +23,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, free_ports, until};
+use crate::support::{Cluster, define_policies, free_ports, until};
 
 const KINDS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
@@ -72,23 +72,6 @@ kind: ClusterRoleBinding
 metadata: {name: NAMESPACE}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: NAMESPACE}
 subjects: [{kind: ServiceAccount, name: controller, namespace: NAMESPACE}]
-"#;
-
-const KIND: &str = r#"
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: imagecheckpolicies.pullproof.dev}
-spec:
-  group: pullproof.dev
-  scope: Cluster
-  names: {kind: ImageCheckPolicy, plural: imagecheckpolicies, singular: imagecheckpolicy}
-  versions:
-  - name: v1alpha1
-    served: true
-    storage: true
-    subresources: {status: {}}
-    schema:
-      openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}
 "#;
 
 /// A namespace with a ServiceAccount for the controller, and webhook configurations that call its
@@ -239,16 +222,6 @@ impl Place {
 }
 
 /// Defines the kind of policies, once.
-fn define_policies(cluster: &Cluster) {
-    static DEFINED: OnceLock<()> = OnceLock::new();
-    DEFINED.get_or_init(|| {
-        cluster.apply(KIND);
-        let kind = "crd/imagecheckpolicies.pullproof.dev";
-        let wait = ["wait", "--for=condition=Established", "--timeout=60s", kind];
-        cluster.kubectl(&wait).expect_ok();
-    });
-}
-
 /// A running `pullproof controller`, killed with its owner.
 struct Program {
     child: Child,

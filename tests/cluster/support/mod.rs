@@ -302,6 +302,19 @@ fn configuration(kind: &str, name: &str, hook: serde_json::Value) -> serde_json:
     })
 }
 
+/// Installs the definition of ImageCheckPolicy that the program prints.
+pub fn define_policies(cluster: &Cluster) {
+    static DEFINED: OnceLock<()> = OnceLock::new();
+    DEFINED.get_or_init(|| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pullproof"));
+        command.arg("crds");
+        cluster.apply(&say(command, "").expect_ok());
+        let kind = "crd/imagecheckpolicies.pullproof.dev";
+        let wait = ["wait", "--for=condition=Established", "--timeout=60s", kind];
+        cluster.kubectl(&wait).expect_ok();
+    });
+}
+
 /// Runs a program to its end.
 fn say(mut command: Command, input: &str) -> Said {
     let mut child = command

@@ -19,7 +19,7 @@ use crate::pipeline::Known;
 use crate::policy::wants::landing;
 
 /// How long one workload's login may take.
-const LOGIN: Duration = Duration::from_secs(30);
+pub(super) const LOGIN: Duration = Duration::from_secs(30);
 /// Workloads whose logins are read at a time.
 const AT_ONCE: usize = 8;
 /// Most rights that are named in a note.

@@ -1,4 +1,4 @@
-//! `diagnose POD`: the Pod, its events and its logins come from the cluster.
+//! `diagnose POD` and `auth check`: the Pod, its events and its logins come from the cluster.
 
 use serde_json::{Value, json};
 
@@ -85,4 +85,36 @@ async fn a_pod_that_can_not_be_read_is_told_apart() {
     let run = tokio::task::spawn_blocking(|| Sandbox::new().run(["diagnose", "web-1"])).await;
     let run = run.unwrap().exits(2);
     assert!(run.stderr.contains("no file web-1"), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_logins_of_an_account_are_checked() {
+    let api = ApiServer::start().await;
+    let registry = FakeRegistry::start(Config::basic().user("robot", "canary-password")).await;
+    registry.push_image("app", "1", "linux/amd64");
+    let image = format!("{}/app:1", registry.host());
+    let path = |name: &str| format!("/api/v1/namespaces/shop/secrets/{name}");
+    api.put(&path("good"), secret(registry.host(), "canary-password"));
+    api.put(&path("bad"), secret(registry.host(), "canary-wrong"));
+    let account = json!({"imagePullSecrets": [{"name": "good"}]});
+    api.put("/api/v1/namespaces/shop/serviceaccounts/robot", account);
+    let check = async |arguments: &[&str]| {
+        let config = api.kubeconfig().display().to_string();
+        let mut all: Vec<String> =
+            ["auth", "check", &image, "--from-cluster", "--kubeconfig", &config]
+                .map(str::to_owned)
+                .to_vec();
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        let run = tokio::task::spawn_blocking(move || Sandbox::new().run(&all)).await.unwrap();
+        assert!(!run.stdout.contains("canary") && !run.stderr.contains("canary"), "{run:?}");
+        run
+    };
+    let run = check(&["--service-account", "robot"]).await.exits(0);
+    assert!(run.stdout.contains("secret shop/good"), "{run:?}");
+    let run = check(&["--pull-secret", "bad", "--pull-secret", "gone"]).await.exits(1);
+    assert!(run.stdout.contains("secret shop/bad"), "{run:?}");
+    assert!(run.stderr.contains("secret shop/gone does not exist"), "{run:?}");
+    api.fail("/api", Fault::Status(403));
+    let run = check(&["--service-account", "robot"]).await;
+    assert!(run.stderr.contains("get on serviceaccounts in namespace shop"), "{run:?}");
 }

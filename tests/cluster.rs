@@ -5,6 +5,8 @@
 
 #[path = "cluster/chart.rs"]
 mod chart;
+#[path = "cluster/cluster_room.rs"]
+mod cluster_room;
 #[path = "cluster/controller.rs"]
 mod controller;
 #[path = "support/mod.rs"]

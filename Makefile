@@ -4,14 +4,29 @@
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 DISTRIBUTION_VERSION := v3.1.2
+HELM_VERSION := v3.22.0
 FUZZ_SECONDS ?= 300
 # Where the servers of the cluster tests are, or are built once; `tests/cluster/build.sh` names them.
 CLUSTER_ASSETS := $(abspath $(or $(KUBEBUILDER_ASSETS),$(or $(CARGO_TARGET_DIR),target)/cluster-assets))
 
+# The image: a static binary of this target and profile, or those that IMAGE_BINARIES names
+# (linux/amd64=FILE linux/arm64=FILE). A target of glibc is linked statically as well.
+IMAGE_ARCH := $(subst aarch64,arm64,$(subst x86_64,amd64,$(shell uname -m)))
+IMAGE_TARGET ?= $(shell uname -m)-unknown-linux-musl
+IMAGE_PROFILE ?= release
+IMAGE_CC ?= gcc
+IMAGE_LINKER ?= $(if $(findstring musl,$(IMAGE_TARGET)),rust-lld,$(IMAGE_CC))
+IMAGE_VERSION ?= $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
+IMAGE_ROOTS ?= /etc/ssl/certs/ca-certificates.crt
+IMAGE ?= $(or $(CARGO_TARGET_DIR),target)/pullproof-image.tar
+IMAGE_BINARY := $(or $(CARGO_TARGET_DIR),target)/$(IMAGE_TARGET)/$(subst dev,debug,$(IMAGE_PROFILE))/pullproof
+IMAGE_BINARIES ?= linux/$(IMAGE_ARCH)=$(IMAGE_BINARY)
+
 # Two targets at a time would only wait for each other's build lock.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-registry test-cluster test-node bench fuzz lint fmt doc deny advisories install
+.PHONY: help demo test test-registry test-cluster test-node bench fuzz lint fmt doc deny \
+  advisories install chart image image-binary image-push
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +55,27 @@ test-node: ## the tests on a whole node, as root; builds its servers once (needs
 	tests/cluster/build.sh $(CLUSTER_ASSETS)
 	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) $(CARGO) test --test node
 
+chart: ## lint and render the Helm chart, and hold it to its promises; installs helm by go when it is missing
+	@command -v "$${PULLPROOF_HELM:-helm}" >/dev/null || PATH="$$PATH:$$(go env GOPATH)/bin" command -v helm >/dev/null \
+	  || go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+	PATH="$$PATH:$$(go env GOPATH 2>/dev/null)/bin" $(CARGO) test --test chart
+
+# rust-lld and the C library that comes with the target link it, so no cross compiler is needed.
+image-binary: ## the static binary of IMAGE_TARGET (musl) in IMAGE_PROFILE (release)
+	@test -d "$$(rustc --print target-libdir --target $(IMAGE_TARGET))" || rustup target add $(IMAGE_TARGET)
+	env CC_$(subst -,_,$(IMAGE_TARGET))=$(IMAGE_CC) \
+	  CARGO_TARGET_$$(printf %s '$(IMAGE_TARGET)' | tr 'a-z-' 'A-Z_')_LINKER=$(IMAGE_LINKER) \
+	  CARGO_TARGET_$$(printf %s '$(IMAGE_TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS='-C target-feature=+crt-static' \
+	  $(CARGO) build --locked --bin pullproof --profile $(IMAGE_PROFILE) --target $(IMAGE_TARGET)
+
+image: ## an OCI image in a tar file (IMAGE), built without a container engine
+	$(if $(filter file,$(origin IMAGE_BINARIES)),$(MAKE) --no-print-directory image-binary)
+	$(CARGO) run --quiet --locked --example image -- build $(IMAGE) $(IMAGE_VERSION) $(IMAGE_ROOTS) $(IMAGE_BINARIES)
+
+image-push: ## push that file to REGISTRY=host:port/repository:tag by plain HTTP
+	@test -n "$(REGISTRY)" || { echo 'image-push: name REGISTRY=host:port/repository:tag' >&2; exit 1; }
+	$(CARGO) run --quiet --locked --example image -- push $(IMAGE) $(REGISTRY)
+
 bench: ## measure; numbers go to standard output
 	$(CARGO) bench
 
@@ -54,7 +90,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (300); needs a nightly toolchain, ins
 lint: ## formatting, clippy, documentation, licences and banned crates
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy --test registry --test cluster --test node -- -D warnings
+	$(CARGO) clippy --test registry --test cluster --test node --test chart -- -D warnings
 	$(MAKE) --no-print-directory doc deny
 
 fmt: ## format the sources

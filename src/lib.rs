@@ -6,6 +6,7 @@
 //! these steps. `image`, `manifest` (but `source`), `credential`, `diagnosis`, `policy` and `report`
 //! are plain functions; HTTP is spoken in `registry` alone.
 
+pub mod admission;
 pub mod baseline;
 pub mod cli;
 pub mod cluster;

@@ -1,6 +1,7 @@
 //! The road: uses of images become questions, equal ones are asked once, answers are diagnosed and
 //! judged, and a report comes out. The one place that joins the rooms; knows no door.
 
+mod placeholders;
 mod verdicts;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use crate::baseline::Baseline;
 use crate::credential::Source;
@@ -20,9 +22,10 @@ use crate::image::platform::Runtime;
 use crate::image::usage::Workload;
 use crate::image::{ImageUse, Platform, PullPolicy, Reference, Role, pull_policy};
 use crate::logins::{Login, Logins};
-use crate::manifest::{Extraction, Note};
+use crate::manifest::{self, Extraction, Note};
 use crate::policy::matching::Subject;
-use crate::policy::{Action, IgnoreRule, ImageCheckPolicy, wants};
+use crate::policy::wants::Landing;
+use crate::policy::{ByDefault, IgnoreRule, ImageCheckPolicy, Rules, wants};
 use crate::registry::identity::Identity;
 use crate::registry::{Registry, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
@@ -44,6 +47,8 @@ pub struct Options {
     pub ignores: Vec<IgnoreRule>,
     /// Findings that are known and do not count.
     pub baseline: Option<Baseline>,
+    /// What certain findings come to where no policy says so.
+    pub by_default: ByDefault,
 }
 
 /// Whose credentials images are asked with.
@@ -69,6 +74,27 @@ pub struct Road<'a> {
     pub options: &'a Options,
 }
 
+/// The labels of namespaces, by their names.
+pub type Labels = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What is known of an object under review beside its images.
+pub struct Surroundings {
+    pub login: Arc<Login>,
+    pub labels: Labels,
+    /// The nodes it may land on, where they are known.
+    pub landing: Option<Landing>,
+    /// When an answer is of no use any more.
+    pub deadline: tokio::time::Instant,
+}
+
+/// What all questions of a run are asked with.
+struct Asking<'a> {
+    own: &'a OwnLogins,
+    bench: &'a Bench<'a>,
+    /// `None`: the limits of the registry are enough.
+    around: Option<&'a Surroundings>,
+}
+
 /// Uses that ask the same thing.
 struct Group {
     uses: Vec<ImageUse>,
@@ -92,8 +118,10 @@ enum Key {
         pull_ref: String,
         candidates: Vec<(Identity, Source)>,
         platforms: Vec<Platform>,
-        login: PodLogin,
+        login: Box<PodLogin>,
         is_volume: bool,
+        /// A flag that names an image asks for no Pod.
+        has_pod: bool,
     },
 }
 
@@ -102,40 +130,87 @@ impl Road<'_> {
     pub async fn check(&self, mut extraction: Extraction, progress: Progress<'_>) -> Report {
         let started = Instant::now();
         let logins = Logins::new(&extraction);
-        let labels: BTreeMap<String, BTreeMap<String, String>> =
-            std::mem::take(&mut extraction.namespaces)
-                .into_iter()
-                .map(|found| (found.name, found.labels))
-                .collect();
-        let groups = self.groups(std::mem::take(&mut extraction.uses), &logins, &labels);
+        let labels: Labels = std::mem::take(&mut extraction.namespaces)
+            .into_iter()
+            .map(|found| (found.name, found.labels))
+            .collect();
+        let uses = std::mem::take(&mut extraction.uses);
+        let mut groups = self.groups(uses, &|workload| logins.of(workload), &labels, None);
+        groups.extend(placeholders::groups(std::mem::take(&mut extraction.placeholders)));
         let files = extraction.files;
         let Options { ignores, baseline, .. } = self.options;
         let waivers =
             Waivers::new(std::mem::take(&mut extraction.ignores), ignores, baseline.as_ref());
         let bench = Bench { labels, waivers };
         let own = self.settings.own_logins();
-        let mut results = self.ask_all(groups, &own, &bench, progress).await;
+        let asking = Asking { own: &own, bench: &bench, around: None };
+        let mut results = self.ask_all(groups, &asking, progress).await;
         for broken in std::mem::take(&mut extraction.broken) {
             results.push(self.unparsable(broken, &bench));
         }
         results.sort_by_cached_key(place_of);
         let mut notes: Vec<Note> = extraction.notes;
+        notes.retain(|note| note.id != manifest::PLACEHOLDER);
         notes.extend(own.failures().iter().map(helper_failed));
+        notes.extend(logins.not_read());
         bench.waivers.finish(&mut notes);
         notes.sort_by(|a, b| a.place.cmp(&b.place));
         let summary = self.summary(&results, files, started);
         Report { results, notes, summary }
     }
 
+    /// Walks the road for the images of one object in a cluster: a result for each question. What is
+    /// not answered by the deadline is inconclusive.
+    pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
+        let login = |_: &Workload| Arc::clone(&around.login);
+        let groups = self.groups(uses, &login, &around.labels, around.landing.as_ref());
+        let bench =
+            Bench { labels: around.labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
+        let own = self.settings.own_logins();
+        let asking = Asking { own: &own, bench: &bench, around: Some(around) };
+        self.ask_all(groups, &asking, &|_, _| ()).await
+    }
+
+    /// Results for images that are not asked about, all for the same reason.
+    pub fn without_asking(
+        &self,
+        uses: Vec<ImageUse>,
+        labels: &Labels,
+        reason: Reason,
+        why: &str,
+    ) -> Vec<Answered> {
+        let mut by_text: BTreeMap<String, Vec<ImageUse>> = BTreeMap::new();
+        for found in uses {
+            by_text.entry(found.text.clone()).or_default().push(found);
+        }
+        let bench = Bench { labels: labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
+        let result = |(text, uses): (String, Vec<ImageUse>)| {
+            let shown = crate::text::clean(&text, crate::text::SHOWN);
+            let outcome = Outcome::Inconclusive { reason };
+            let diagnosis = without_asking(outcome, format!("{shown}: {why}"), "not asked");
+            self.answered(uses, diagnosis, BTreeMap::new(), &bench)
+        };
+        by_text.into_iter().flat_map(result).collect()
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules { policies: self.policies, by_default: self.options.by_default }
+    }
+
     fn groups(
         &self,
         uses: Vec<ImageUse>,
-        logins: &Logins,
-        labels: &BTreeMap<String, BTreeMap<String, String>>,
+        logins: &dyn Fn(&Workload) -> Arc<Login>,
+        labels: &Labels,
+        landing: Option<&Landing>,
     ) -> Vec<Group> {
         let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
         for found in uses {
-            let (key, task, wanted) = self.task(&found, logins, labels);
+            let login = match self.options.credentials {
+                Credentials::Own => Arc::default(),
+                Credentials::Pod | Credentials::Any => logins(&found.workload),
+            };
+            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), landing);
             groups
                 .entry(key)
                 .or_insert_with(|| Group { uses: Vec::new(), task, wanted })
@@ -149,75 +224,38 @@ impl Road<'_> {
     fn task(
         &self,
         found: &ImageUse,
-        logins: &Logins,
-        labels: &BTreeMap<String, BTreeMap<String, String>>,
+        login: &Login,
+        subject: &Subject<'_>,
+        landing: Option<&Landing>,
     ) -> (Key, Task, BTreeMap<Platform, String>) {
-        let known = |why: &'static str, diagnosis: Diagnosis| {
-            (
-                Key::Text(found.text.clone(), why, Vec::new()),
-                Task::Known(Box::new(diagnosis)),
-                BTreeMap::new(),
-            )
+        let known = |key: Key, diagnosis: Diagnosis| {
+            (key, Task::Known(Box::new(diagnosis)), BTreeMap::new())
         };
+        let text = |why: &'static str| Key::Text(found.text.clone(), why, Vec::new());
         let reference = match &found.reference {
             Ok(reference) => reference,
-            Err(error) => {
-                let outcome = Outcome::Finding {
-                    cause: Cause::InvalidReference,
-                    certainty: Certainty::Certain,
-                };
-                let text = crate::text::clean(&found.text, crate::text::SHOWN);
-                return known(
-                    "invalid",
-                    without_asking(
-                        outcome,
-                        format!(
-                            "\"{text}\" is no image reference: {}",
-                            error.describe(&found.text)
-                        ),
-                        "no image reference",
-                    ),
-                );
-            }
+            Err(error) => return known(text("invalid"), no_reference(&found.text, *error)),
         };
-        let not_asked = |why: &'static str| {
-            let outcome = Outcome::Inconclusive { reason: Reason::NotAsked };
-            let summary = format!("{}: not asked, {why}", reference.pull_ref());
-            known(why, without_asking(outcome, summary, "not asked"))
-        };
-        if let Some(why) = self.never_pulled(found, reference) {
-            return not_asked(why);
+        if let Some(why) = self.never_pulled(found) {
+            let never_pulled = true;
+            let diagnosis = Diagnosis { never_pulled, ..not_asked(reference, why) };
+            return known(text(why), diagnosis);
         }
-        let login = match self.options.credentials {
-            Credentials::Own => Arc::default(),
-            Credentials::Pod | Credentials::Any => logins.of(&found.workload),
-        };
         if let Some((source, reason)) = &login.broken {
-            let outcome =
-                Outcome::Finding { cause: Cause::SecretInvalid, certainty: Certainty::Certain };
-            let summary = format!(
-                "{source} can not be decoded, so no image of {} is pulled: {reason}",
-                asker(&found.workload)
-            );
-            let diagnosis = without_asking(outcome, summary, "pull secret can not be decoded");
-            return (
-                Key::Text(found.text.clone(), "secret", vec![source.clone()]),
-                Task::Known(Box::new(diagnosis)),
-                BTreeMap::new(),
-            );
+            let key = Key::Text(found.text.clone(), "secret", vec![source.clone()]);
+            return known(key, broken_secret(source, reason, &found.workload));
         }
         if let Some(why) = self.never_asked(reference) {
-            return not_asked(why);
+            return known(text(why), not_asked(reference, why));
         }
-        let subject = subject(found, labels);
-        let wanted = wants::platforms(
-            self.policies,
-            &subject,
-            &found.workload.constraints,
-            &self.options.platforms,
-        );
-        let (question, context) =
-            self.question(found, reference, &login, wanted.keys().cloned().collect());
+        let constraints = &found.workload.constraints;
+        let asked_for = &self.options.platforms;
+        let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
+        let (mut question, context) =
+            self.question(found, reference, login, wanted.keys().cloned().collect());
+        if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
+            question.runtimes.clone_from(&landing.runtimes);
+        }
         let key = Key::Question {
             pull_ref: reference.pull_ref(),
             candidates: question
@@ -226,23 +264,29 @@ impl Road<'_> {
                 .map(|candidate| (self.registry.identity(candidate), candidate.source.clone()))
                 .collect(),
             platforms: question.platforms.clone(),
-            login: context.pod_login.clone(),
+            login: Box::new(context.pod_login.clone()),
             is_volume: context.is_volume,
+            has_pod: !context.asker.is_empty(),
         };
         (key, Task::Ask(Box::new(question), Box::new(context)), wanted)
     }
 
     /// Why no node pulls this image.
-    fn never_pulled(&self, found: &ImageUse, reference: &Reference) -> Option<&'static str> {
+    fn never_pulled(&self, found: &ImageUse) -> Option<&'static str> {
         if pull_policy::effective(&found.text, found.pull_policy) == PullPolicy::Never {
             return Some("imagePullPolicy is Never");
         }
-        let is_local =
-            |name: &str| self.settings.registries.local.iter().any(|glob| glob.matches(name));
-        (is_local(reference.keyring_lookup())
-            || is_local(&reference.familiar())
-            || is_local(&found.text))
-        .then_some("a local name by the settings")
+        self.is_local(found).then_some("a local name by the settings")
+    }
+
+    /// Whether the settings call the name one that only exists on developers' machines.
+    fn is_local(&self, found: &ImageUse) -> bool {
+        let local = &self.settings.registries.local;
+        let Ok(reference) = &found.reference else { return false };
+        !local.is_empty()
+            && [reference.keyring_lookup(), &reference.familiar(), &found.text]
+                .iter()
+                .any(|name| local.iter().any(|glob| glob.matches(name)))
     }
 
     /// Why the registry is not asked, although a node would pull.
@@ -304,53 +348,65 @@ impl Road<'_> {
         diagnose(&question, &answer, &context)
     }
 
+    async fn ask_in_time(
+        &self,
+        question: Question,
+        context: Context,
+        asking: &Asking<'_>,
+    ) -> Diagnosis {
+        let Some(around) = asking.around else {
+            return self.ask(question, context, asking.own).await;
+        };
+        let reference = question.reference.clone();
+        let answer = self.ask(question, context, asking.own);
+        let in_time = tokio::time::timeout_at(around.deadline, answer).await;
+        in_time.unwrap_or_else(|_| out_of_time(&reference))
+    }
+
     async fn ask_all(
         &self,
         groups: Vec<Group>,
-        own: &OwnLogins,
-        bench: &Bench<'_>,
+        asking: &Asking<'_>,
         progress: Progress<'_>,
     ) -> Vec<Answered> {
         let total = groups.iter().filter(|group| matches!(group.task, Task::Ask(..))).count();
-        let work = groups.into_iter().map(async |group| {
-            let Group { uses, task, wanted } = group;
-            let (diagnosis, asked) = match task {
-                Task::Known(diagnosis) => (*diagnosis, false),
-                Task::Ask(question, context) => (self.ask(*question, *context, own).await, true),
-            };
-            (self.answered(uses, diagnosis, wanted, bench), asked)
-        });
-        let mut answered =
-            futures_util::stream::iter(work).buffer_unordered(self.settings.limits.in_flight);
+        let (mut waiting, mut asked) = (groups.into_iter(), FuturesUnordered::new());
         let (mut results, mut done) = (Vec::new(), 0);
         progress(0, total);
-        while let Some((answers, asked)) = answered.next().await {
+        loop {
+            while asked.len() < self.settings.limits.in_flight
+                && let Some(group) = waiting.next()
+            {
+                asked.push(self.answer(group, asking));
+            }
+            let Some((answers, was_asked)) = asked.next().await else { return results };
             results.extend(answers);
-            if asked {
+            if was_asked {
                 done += 1;
                 progress(done, total);
             }
         }
-        results
+    }
+
+    /// The results of one group, and whether anybody was asked for them.
+    async fn answer(&self, group: Group, asking: &Asking<'_>) -> (Vec<Answered>, bool) {
+        let Group { uses, task, wanted } = group;
+        let (diagnosis, was_asked) = match task {
+            Task::Known(diagnosis) => (*diagnosis, false),
+            Task::Ask(question, context) => {
+                (self.ask_in_time(*question, *context, asking).await, true)
+            }
+        };
+        (self.answered(uses, diagnosis, wanted, asking.bench), was_asked)
     }
 
     fn summary(&self, results: &[Answered], files: usize, started: Instant) -> Summary {
-        let count =
-            |test: &dyn Fn(&Answered) -> bool| results.iter().filter(|result| test(result)).count();
         Summary {
-            images: count(&|result| result.broken.is_none()),
             files,
-            pullable: count(&|result| result.diagnosis.outcome == Outcome::Pullable),
-            findings: count(&|result| matches!(result.diagnosis.outcome, Outcome::Finding { .. })),
-            inconclusive: count(&|result| {
-                matches!(result.diagnosis.outcome, Outcome::Inconclusive { .. })
-            }),
-            deny: count(&|result| result.verdict.action == Action::Deny),
-            warn: count(&|result| result.verdict.action == Action::Warn),
             requests: self.registry.requests(),
             elapsed: started.elapsed(),
-            platforms_asked: results.iter().any(|result| !result.wanted.is_empty()),
             offline: self.options.offline,
+            ..Summary::of(results)
         }
     }
 }
@@ -360,10 +416,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 const DEFAULT_ACCOUNT: &str = "default";
 
 /// What of a use the policies look at.
-fn subject<'a>(
-    found: &'a ImageUse,
-    labels: &'a BTreeMap<String, BTreeMap<String, String>>,
-) -> Subject<'a> {
+pub fn subject<'a>(found: &'a ImageUse, labels: &'a Labels) -> Subject<'a> {
     let namespace = match found.workload.object.namespace.as_str() {
         "" => DEFAULT_NAMESPACE,
         namespace => namespace,
@@ -375,6 +428,40 @@ fn subject<'a>(
         ownership: found.workload.ownership,
         reference: found.reference.as_ref().ok(),
     }
+}
+
+/// The text is no image reference.
+fn no_reference(text: &str, error: crate::image::reference::Error) -> Diagnosis {
+    let outcome =
+        Outcome::Finding { cause: Cause::InvalidReference, certainty: Certainty::Certain };
+    let shown = crate::text::clean(text, crate::text::SHOWN);
+    let summary = format!("\"{shown}\" is no image reference: {}", error.describe(text));
+    without_asking(outcome, summary, "no image reference")
+}
+
+fn not_asked(reference: &Reference, why: &str) -> Diagnosis {
+    let outcome = Outcome::Inconclusive { reason: Reason::NotAsked };
+    let summary = format!("{}: not asked, {why}", reference.pull_ref());
+    without_asking(outcome, summary, "not asked")
+}
+
+/// The registry is asked still, and nobody waits for it.
+fn out_of_time(reference: &Reference) -> Diagnosis {
+    let outcome = Outcome::Inconclusive { reason: Reason::OutOfTime };
+    let name = reference.pull_ref();
+    let host = match reference.registry() {
+        "" => "its registry",
+        registry => registry,
+    };
+    without_asking(outcome, format!("{name}: {host} did not answer in time"), "out of time")
+}
+
+/// One secret that can not be decoded stops every image of its Pod.
+fn broken_secret(source: &Source, reason: &str, workload: &Workload) -> Diagnosis {
+    let outcome = Outcome::Finding { cause: Cause::SecretInvalid, certainty: Certainty::Certain };
+    let asker = asker(workload);
+    let summary = format!("{source} cannot be decoded, so no image of {asker} is pulled: {reason}");
+    without_asking(outcome, summary, "pull secret cannot be decoded")
 }
 
 /// A failed helper is told once, and beside each image that its login might have helped.

@@ -11,13 +11,14 @@ use crate::image::ImageUse;
 use crate::manifest::{Ignore, Note};
 use crate::policy::waiver::outcome_cause;
 use crate::policy::{IgnoreRule, Waiver};
+use crate::text::{SHOWN, clean};
 
 /// All that was asked not to count, and what became of it.
 pub struct Waivers<'a> {
     ignores: Vec<(Ignore, Mark)>,
     /// Positions in `ignores`, by file.
     by_file: HashMap<String, Vec<usize>>,
-    rules: &'a [IgnoreRule],
+    rules: Vec<(&'a IgnoreRule, Mark)>,
     baseline: BTreeMap<&'a Spot, Vec<(Cause, Mark)>>,
 }
 
@@ -43,6 +44,9 @@ impl Mark {
     }
 }
 
+/// The note on a rule of the settings that met no image; of a part of a repository it tells nothing.
+pub const UNMET_RULE: &str = "unmet-ignore";
+
 /// Entries of a baseline that are told one by one when they are gone.
 const TOLD: usize = 20;
 
@@ -57,6 +61,7 @@ impl<'a> Waivers<'a> {
             baseline.entry(&entry.spot).or_default().push((entry.cause, Mark::default()));
         }
         let ignores = ignores.into_iter().map(|ignore| (ignore, Mark::default())).collect();
+        let rules = rules.iter().map(|rule| (rule, Mark::default())).collect();
         Self { ignores, by_file, rules, baseline }
     }
 
@@ -84,9 +89,12 @@ impl<'a> Waivers<'a> {
                 mark.raise(without(diagnosis, ignore.cause, platforms));
             }
         }
-        for rule in self.rules {
-            if has(diagnosis, rule.cause) && names(rule, found) {
+        for (rule, mark) in self.rules.iter().filter(|(rule, _)| names(rule, found)) {
+            if has(diagnosis, rule.cause) {
+                mark.raise(USED);
                 add(Waiver::ignored(rule.cause, &rule.reason));
+            } else {
+                mark.raise(without(diagnosis, rule.cause, platforms));
             }
         }
         self.known(&Spot::of(found), diagnosis, platforms).into_iter().for_each(add);
@@ -127,6 +135,23 @@ impl<'a> Waivers<'a> {
             };
             let place = Some(ignore.place.clone());
             notes.push(Note { id: "unused-ignore", text, place, object: None });
+        }
+        for (rule, mark) in &self.rules {
+            let image = clean(rule.image.as_str(), SHOWN);
+            let (id, text) = match mark.get() {
+                UNMET => {
+                    (UNMET_RULE, format!("[[ignore]] of \"{image}\": no image here is named so"))
+                }
+                UNUSED => {
+                    let text = format!(
+                        "[[ignore]] of \"{image}\": none of these images is {}: the rule can go",
+                        rule.cause
+                    );
+                    ("unused-ignore", text)
+                }
+                _ => continue,
+            };
+            notes.push(Note { id, text, place: None, object: None });
         }
         self.tell_gone(notes);
     }

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic where it broke")]
 
 mod cli;
+mod cluster_room;
 mod conformance;
+mod container_image;
 mod credential;
 mod diagnosis;
 mod docs;
@@ -13,6 +15,7 @@ mod lease;
 mod manifest;
 mod messages;
 mod own_logins;
+mod policies;
 mod project;
 mod pull_flow;
 mod registry;

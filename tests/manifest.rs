@@ -260,11 +260,11 @@ spec:
 #[test]
 fn places_count_lines_and_characters_from_one() {
     let text = "apiVersion: v1\r\nkind: Pod\r\nspec:\r\n  containers:\r\n  - {name: é, image: \"ä:1\"}\r\n  \
-                - image: b:1\t# c\r\n  - image: 'c:1'\r\n  - image: |-\r\n      d:1\r\n  - image:\te:1\r\n  - image: 1.10\r\n";
+                - image: b:1\t# c\r\n  - image: 'c:1'\r\n  - image: |-\r\n      d:1\r\n  - image:\te:1\r\n  - image: '1.10'\r\n";
     let found = extraction(text);
     assert_eq!(images(&found), ["ä:1", "b:1", "c:1", "d:1", "e:1", "1.10"]);
     let places: Vec<_> = found.uses.iter().map(line_and_column).collect();
-    assert_eq!(places, [(5, 23), (6, 12), (7, 13), (9, 7), (10, 12), (11, 12)]);
+    assert_eq!(places, [(5, 23), (6, 12), (7, 13), (9, 7), (10, 12), (11, 13)]);
     assert!(found.uses.iter().all(|one| written(one) == one.text));
 }
 
@@ -299,6 +299,42 @@ fn placeholders_and_non_strings_are_noted() {
     assert_eq!(notes(&found), [placeholder, placeholder, placeholder, not, not]);
     assert_eq!(found.notes[1].place, Some(("x.yaml".into(), 6)));
     assert!(found.notes[0].text.contains("${IMG}"));
+}
+
+#[test]
+fn numbers_and_booleans_are_no_image_names_as_kubectl_reads_them() {
+    let listed = ["1.10", "12345", "0x1F", "yes", "off", "TRUE", "1_000", "010"];
+    let list = |quote: &str| {
+        let items: Vec<String> =
+            listed.iter().map(|text| format!("{{name: a, image: {quote}{text}{quote}}}")).collect();
+        format!("{{containers: [{}]}}", items.join(", "))
+    };
+    let found = extraction(&manifest("v1", "Pod", "spec", &list("")));
+    assert_eq!(images(&found), [""; 0]);
+    assert_eq!(notes(&found), ["image-not-a-string"; 8]);
+    let number =
+        "spec.containers[0].image is the number 1.10, not an image name; quote it if it is one";
+    assert_eq!(found.notes[0].text, number);
+    assert!(found.notes[3].text.contains("is the boolean yes"), "{}", found.notes[3].text);
+    let found = extraction(&manifest("v1", "Pod", "spec", &list("'")));
+    assert_eq!(images(&found), listed);
+    // Strings to kubectl, also where YAML 1.1 has numbers in base 60 and dates.
+    let strings =
+        "{containers: [{name: a, image: '1.2.3'}, {name: b, image: 10:20}, {name: c, image: 1a}]}";
+    let found = extraction(&manifest("v1", "Pod", "spec", strings));
+    assert_eq!(images(&found), ["1.2.3", "10:20", "1a"]);
+    let kind = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec: \
+                {templates: [{name: t, container: {image: 12}}, {name: u, container: {image: '12'}}]}\n";
+    assert_eq!(images(&extraction(kind)), ["12"]);
+}
+
+#[test]
+fn pull_secrets_may_be_a_list_of_names() {
+    let text = "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {name: pi}\n\
+                spec: {image: 'r.io/spark:3', imagePullSecrets: [one, two]}\n";
+    let found = extraction(text);
+    assert_eq!(images(&found), ["r.io/spark:3"]);
+    assert_eq!(found.uses[0].workload.pull_secrets, ["one", "two"]);
 }
 
 #[test]

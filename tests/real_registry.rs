@@ -4,11 +4,17 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic where they broke")]
 
+#[path = "../examples/image/layout.rs"]
+mod layout;
 #[path = "cli/manifests.rs"]
 mod manifests;
+#[path = "../examples/image/push.rs"]
+mod push;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
 mod support;
+#[path = "../examples/image/tar.rs"]
+mod tar;
 
 use serde_json::json;
 
@@ -166,4 +172,27 @@ fn a_plain_answer_to_https_and_the_other_way_round() {
         sandbox.write_home("registries.toml", "[registry.\"127.0.0.1:*\"]\nplain_http = true\n");
     let report = sandbox.validate(&["--registries", file.to_str().unwrap()]);
     assert_eq!(report.told(), ["team/app:1.4.2 inconclusive scheme-mismatch warn"]);
+}
+
+/// What `make image-push` sends is an image that the registry takes and that a node would pull.
+#[test]
+fn the_projects_own_image_can_be_pushed_and_is_found_pullable() {
+    let registry = RealRegistry::start_blocking(Setup::open()).unwrap();
+    let platforms = ["amd64", "arm64"].map(|architecture| {
+        (("linux".to_owned(), architecture.to_owned()), format!("binary of {architecture}").into())
+    });
+    let platforms = platforms.into_iter().collect();
+    let image = layout::Image { version: "1.2.3", roots: b"roots", platforms: &platforms };
+    let (digest, file) = image.layout().unwrap();
+    let destination = format!("{}/team/pullproof:1.2.3", registry.host());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // The second time the blobs are there already.
+    for _ in 0..2 {
+        assert_eq!(runtime.block_on(push::push(&file, &destination)).unwrap(), digest);
+    }
+    let wanted = ["--platform", "linux/amd64,linux/arm64"];
+    let report = check(&pods(&registry, &["team/pullproof:1.2.3"]), &wanted);
+    assert_eq!(report.told(), ["team/pullproof:1.2.3 pullable allow"]);
+    assert_eq!(report.results()[0]["digest"], digest);
 }

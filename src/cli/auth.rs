@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::{Exit, Failure, Out, auth_check, inputs};
+use super::{Exit, Failure, Form, Out, auth_check, inputs};
 use crate::credential::{DockerConfig, Keyring, Lookup, Order, PullSecret, docker_config};
 use crate::image::Reference;
 use crate::report::auth_plan::{self, AuthPlan};
@@ -44,12 +44,6 @@ pub(super) struct PodFiles {
     /// The node's docker config.json, tried after all secrets
     #[arg(long, value_name = "FILE")]
     node_config: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum Form {
-    Text,
-    Json,
 }
 
 /// Runs the command.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::auth::{Form, PodFiles};
-use super::{Exit, Failure, Out, inputs};
+use super::auth::PodFiles;
+use super::{Exit, Failure, Form, Out, inputs};
 use crate::credential::Candidate;
 use crate::diagnosis::standing;
 use crate::image::Reference;

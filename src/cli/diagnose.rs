@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::Value;
 
-use super::{Exit, Failure, Out, inputs};
+use super::{Exit, Failure, Form, Out, inputs};
 use crate::diagnosis::kubelet::{self, Event, Stuck, Text};
 use crate::manifest::Extraction;
 use crate::pipeline::{Options, Road};
@@ -39,12 +39,6 @@ pub(super) struct Arguments {
     /// Form of the diagnosis
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Form,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Form {
-    Text,
-    Json,
 }
 
 /// Largest input, in bytes: all Pods of a large cluster.

@@ -60,7 +60,7 @@ impl Inputs {
         let Some(file) = &self.files_from else { return Ok(paths) };
         let is_stdin = file == Path::new("-");
         if is_stdin && paths.iter().any(|path| path == "-") {
-            let text = "standard input can not hold both manifests and the names of files";
+            let text = "standard input cannot hold both manifests and the names of files";
             return Err(Failure::misuse(anyhow::anyhow!(text)));
         }
         let text = if is_stdin {
@@ -105,8 +105,11 @@ impl Inputs {
 
 /// Inputs without any image: nothing to do is misuse.
 pub(super) fn nothing_found(extraction: &Extraction) -> Failure {
-    let files = if extraction.files == 1 { "file" } else { "files" };
-    Failure::misuse(anyhow::anyhow!("no image found in {} manifest {files}", extraction.files))
+    Failure::misuse(match extraction.files {
+        0 => anyhow::anyhow!("no Kubernetes manifest found"),
+        1 => anyhow::anyhow!("no image found in 1 manifest file"),
+        files => anyhow::anyhow!("no image found in {files} manifest files"),
+    })
 }
 
 /// A use that a flag names.

@@ -6,6 +6,7 @@ mod auth_check;
 mod cache;
 mod config;
 mod controller;
+mod crds;
 mod diagnose;
 mod explain;
 mod images;
@@ -14,6 +15,7 @@ mod outputs;
 mod progress;
 mod project;
 mod quota;
+mod serve;
 mod validate;
 mod version;
 
@@ -108,6 +110,13 @@ enum Colour {
     Never,
 }
 
+/// How the answer of a command is written that makes no report.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(visible_alias = "check")]
@@ -118,8 +127,10 @@ enum Command {
     /// Credentials: which would be tried for an image, and whether each works
     Auth(auth::Arguments),
     Quota(quota::Arguments),
+    Serve(Box<serve::Arguments>),
     Config(config::Arguments),
     Controller(controller::Arguments),
+    Crds(crds::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
@@ -137,8 +148,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     let verbose = arguments.verbose;
-    // A long-running role has a log of its own.
-    if verbose && !matches!(arguments.command, Command::Controller(_)) {
+    let has_own_log = matches!(arguments.command, Command::Serve(_) | Command::Controller(_));
+    if verbose && !has_own_log {
         log();
     }
     let out = Out { colour: arguments.color };
@@ -149,8 +160,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Diagnose(arguments) => diagnose::run(arguments, &out),
         Command::Auth(arguments) => auth::run(arguments, &out),
         Command::Quota(arguments) => quota::run(arguments, &out),
+        Command::Serve(arguments) => serve::run(*arguments, verbose, &out),
         Command::Config(arguments) => config::run(arguments, &out),
         Command::Controller(arguments) => controller::run(arguments, verbose),
+        Command::Crds(arguments) => crds::run(arguments, &out),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),
     };

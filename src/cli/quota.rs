@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{Exit, Failure, Out, inputs};
+use super::{Exit, Failure, Form, Out, inputs};
 use crate::credential::Candidate;
 use crate::diagnosis::evidence::{Quota, Trouble};
 use crate::diagnosis::{Cause, Reason};
@@ -41,12 +41,6 @@ pub(super) struct Arguments {
     /// Form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Form,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Form {
-    Text,
-    Json,
 }
 
 /// The image Docker keeps for this question.

@@ -16,8 +16,10 @@ use crate::diagnosis::{Outcome, Reason};
 use crate::image::Platform;
 use crate::image::platform::Runtime;
 use crate::pipeline::{Credentials, Options, Road};
+use crate::policy::ByDefault;
 use crate::report::{self, Format, Report};
 use crate::settings::{Paths, Settings};
+use crate::waivers;
 
 /// Ask the registries whether every image in these manifests will pull
 #[derive(Debug, Args)]
@@ -74,7 +76,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum RuntimeName {
+pub(super) enum RuntimeName {
     Containerd,
     /// containerd 1.x, 2.0, or a later one set to pull locally
     ContainerdLocal,
@@ -106,7 +108,7 @@ enum Inconclusive {
     Fail,
 }
 
-fn platform(text: &str) -> Result<Platform, String> {
+pub(super) fn platform(text: &str) -> Result<Platform, String> {
     Platform::parse(text).map_err(|error| error.to_string())
 }
 
@@ -153,7 +155,8 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         arguments.inputs.extract_named(&found)?
     };
     extraction.uses.extend(arguments.image.iter().map(|text| inputs::named(text)));
-    if extraction.uses.is_empty() && extraction.broken.is_empty() {
+    let finds = [extraction.uses.len(), extraction.placeholders.len(), extraction.broken.len()];
+    if finds == [0; 3] {
         super::note(&report::images::remarks(&extraction));
         return Err(inputs::nothing_found(&extraction));
     }
@@ -175,13 +178,19 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         credentials,
         ignores: found.project.ignores,
         baseline: known,
+        by_default: ByDefault::Deny,
     };
     let road =
         Road { settings: &settings, policies: &policies, registry: &registry, options: &options };
     let progress = Progress::new();
     let runtime = inputs::runtime()?;
-    let report = runtime.block_on(road.check(extraction, &|done, total| progress.set(done, total)));
+    let mut report =
+        runtime.block_on(road.check(extraction, &|done, total| progress.set(done, total)));
     progress.finish();
+    if named {
+        // Of a part of the repository a rule for the rest says nothing.
+        report.notes.retain(|note| note.id != waivers::UNMET_RULE);
+    }
     if let Some(note) = registry.settle() {
         super::note(&format!("note: {note}"));
     }
@@ -229,7 +238,7 @@ impl Files {
     }
 }
 
-fn runtimes(names: &[RuntimeName]) -> Vec<Runtime> {
+pub(super) fn runtimes(names: &[RuntimeName]) -> Vec<Runtime> {
     let of = |name: &RuntimeName| match name {
         RuntimeName::Containerd => vec![Runtime::ContainerdLocal, Runtime::ContainerdTransfer],
         RuntimeName::ContainerdLocal => vec![Runtime::ContainerdLocal],

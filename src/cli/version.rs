@@ -1,8 +1,8 @@
 //! `version`: what this program is.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{Exit, Failure, Out};
+use super::{Exit, Failure, Form, Out};
 
 /// Print the version
 #[derive(Debug, Args)]
@@ -10,12 +10,6 @@ pub(super) struct Arguments {
     /// Form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Form,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Form {
-    Text,
-    Json,
 }
 
 /// Runs the command.

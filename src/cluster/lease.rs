@@ -12,8 +12,6 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::Cluster;
-
 /// The clocks of an election: `renew` < `give_up` < `expire`.
 #[derive(Debug, Clone)]
 pub struct Clocks {
@@ -56,13 +54,6 @@ pub enum End<T> {
 struct Observed {
     record: Record,
     since: Instant,
-}
-
-impl Cluster {
-    /// A client for what is neither read nor watched here, for the controller.
-    pub(crate) fn client(&self) -> Client {
-        self.client.clone()
-    }
 }
 
 impl Lease {

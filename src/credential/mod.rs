@@ -55,8 +55,7 @@ impl Credential {
         &self.password
     }
 
-    /// A runtime sends nothing for a credential without a password (`semantics.md` 3.9, 7a.5 of the
-    /// design): Basic fails with "no basic auth credentials" and a token is asked anonymously.
+    /// A runtime sends nothing for a credential without a password: Basic fails with "no basic auth credentials" and a token is asked anonymously.
     pub fn sends_nothing(&self) -> bool {
         self.password.is_empty()
     }

@@ -3,7 +3,7 @@
 
 use super::Outcome;
 use super::cause::{Cause, Certainty};
-use super::evidence::{Answer, Attempt, Contents, Found, Reply, Repository, Whose};
+use super::evidence::{Answer, Attempt, By, Contents, Found, Reply, Repository, Whose};
 use super::question::{Context, Question};
 use super::{families, suggest};
 use crate::credential::Source;
@@ -32,6 +32,11 @@ impl Words<'_> {
         }
     }
 
+    /// The repository as it is asked for.
+    pub fn repository(&self) -> &str {
+        self.question.reference.endpoint_repository()
+    }
+
     fn name(&self) -> &str {
         self.question.reference.keyring_lookup()
     }
@@ -57,17 +62,26 @@ impl Words<'_> {
         attempt.whose == Whose::Pod || self.own_counts()
     }
 
-    /// The logins that were tried and count, for messages.
+    /// Who refused, for messages: the registry, or the host that it redirects to.
+    fn who(&self) -> String {
+        let registry = self.registry();
+        let endpoint = self.question.reference.endpoint_host();
+        let elsewhere = self.answer.attempts.iter().filter(|it| self.counts(it)).find_map(|it| {
+            let Reply::Refused(refusal) = &it.reply else { return None };
+            let is_here = refusal.host == registry || Some(&refusal.host) == endpoint.as_ref();
+            (refusal.by == By::Registry && !is_here).then_some(&refusal.host)
+        });
+        match elsewhere {
+            Some(host) => format!("{}, where {registry} redirects to,", clean(host, 255)),
+            None => registry.to_owned(),
+        }
+    }
+
+    /// The logins that were sent and count, for messages.
     fn logins(&self) -> Option<String> {
         let mut sources: Vec<String> = Vec::new();
         for attempt in self.answer.attempts.iter().filter(|attempt| self.counts(attempt)) {
-            sources.extend(
-                attempt
-                    .login
-                    .as_ref()
-                    .filter(|login| !login.sends_nothing)
-                    .map(|login| login.source.to_string()),
-            );
+            sources.extend(attempt.sent_login().map(|login| login.source.to_string()));
         }
         sources.dedup();
         match sources.len() {
@@ -130,6 +144,7 @@ impl Words<'_> {
     pub fn summary(&self, cause: Cause) -> String {
         let (registry, name, target, asker) =
             (self.registry(), self.name(), self.target(), self.asker());
+        let who = self.who();
         let wanted = || list(&self.question.platforms);
         match cause {
             Cause::TagNotFound => format!("{name} has no tag {target}"),
@@ -140,27 +155,33 @@ impl Words<'_> {
             ),
             Cause::AbsentOrPrivate => match self.logins() {
                 None => {
-                    format!("{} is absent or private; {registry} does not say which", self.image())
+                    format!("{} is absent or private; {who} does not say which", self.image())
                 }
                 Some(logins) => format!(
-                    "{} is absent, or {logins} may not see it; {registry} does not say which",
+                    "{} is absent, or {logins} may not see it; {who} does not say which",
                     self.image()
                 ),
             },
             Cause::CredentialsMissing => {
-                format!("{registry} wants a login and {asker} brings none")
+                format!("{who} wants a login and {asker} brings none")
             }
             Cause::CredentialsRejected => {
-                format!("{registry} refuses {} as wrong or expired", self.login())
+                format!("{who} refuses {} as wrong or expired", self.login())
             }
             Cause::AccessDenied => format!("{} may not pull {name}", self.login()),
-            Cause::Unauthorized => format!("{registry} does not accept {}", self.login()),
-            Cause::SecretRegistryMismatch => format!(
-                "{registry} wants a login and no pull secret of {asker} has an entry for it"
-            ),
-            Cause::SecretInvalid => format!("a pull secret of {asker} can not be used"),
+            Cause::Unauthorized => format!("{who} does not accept {}", self.login()),
+            Cause::SecretRegistryMismatch => {
+                let it = if who == registry { "it" } else { registry };
+                format!("{who} wants a login and no pull secret of {asker} has an entry for {it}")
+            }
+            Cause::SecretMissing => {
+                let missing = &self.context.pod_login.missing;
+                let names: Vec<String> = missing.iter().take(5).map(Source::to_string).collect();
+                format!("{who} wants a login and {} does not exist", names.join(", "))
+            }
+            Cause::SecretInvalid => format!("a pull secret of {asker} cannot be used"),
             Cause::BlockedByRegistry => {
-                format!("{registry} blocks {}{}", self.image(), self.refusal_text())
+                format!("{who} blocks {}{}", self.image(), self.refusal_text())
             }
             Cause::PlatformMissing => format!(
                 "{} has nothing for {}; it offers {}",
@@ -291,8 +312,9 @@ pub(super) fn remarks(outcome: &Outcome, words: &Words<'_>) -> Vec<String> {
     if context.nodes_may_log_in {
         only(format!("nodes usually bring a login of their own for {}", words.registry()));
     }
-    if !context.pod_login.unread.is_empty() {
-        only(format!("{} could not be read here", context.pod_login.unread.join(", ")));
+    if cause.is_about_login() && !context.nodes_may_log_in && !context.pod_login.unread.is_empty() {
+        let unread = context.pod_login.unread.join(", ");
+        only(format!("{unread} could not be read here and may bring the login"));
     }
     if let Some(mirror) = words.answer.missed_mirror() {
         let host = clean(&mirror.host, 255);

@@ -569,22 +569,95 @@ pub enum Reason {
     RuntimeUnknown,
 }
 
+/// What `explain` knows of a reason of our own.
+struct Own {
+    reason: Reason,
+    id: &'static str,
+    means: &'static str,
+    /// Only the webhook gives it.
+    webhook: bool,
+}
+
+/// The reasons of our own, in the order in which they are listed.
+const OWN: &[Own] = &[
+    Own {
+        reason: Reason::AddressRefused,
+        id: "address-refused",
+        means: "the host resolves to an address that is not connected to: link-local, cloud metadata, unspecified or multicast ones never, private ones not with `public_only` in registries.toml, and loopback and the API server from the webhook only where `allow_addresses` names them; check what the name resolves to",
+        webhook: false,
+    },
+    Own {
+        reason: Reason::RealmNotTrusted,
+        id: "realm-not-trusted",
+        means: "the registry sends logins to a token service on another host, which was not given the secret; name it as `token_realms` in registries.toml if it is yours",
+        webhook: false,
+    },
+    Own {
+        reason: Reason::NoPermission,
+        id: "no-permission",
+        means: "a right in the cluster is missing; the message names the rule to add",
+        webhook: true,
+    },
+    Own {
+        reason: Reason::OutOfTime,
+        id: "out-of-time",
+        means: "the time for the whole answer was used up before it was this image's turn; ask again",
+        webhook: false,
+    },
+    Own {
+        reason: Reason::BreakerOpen,
+        id: "breaker-open",
+        means: "the registry failed several times in a row and is left alone for a moment; ask again later",
+        webhook: false,
+    },
+    Own {
+        reason: Reason::Throttled,
+        id: "throttled",
+        means: "too many new questions came from this namespace at once",
+        webhook: true,
+    },
+    Own {
+        reason: Reason::TooManyImages,
+        id: "too-many-images",
+        means: "more images than are checked in one review",
+        webhook: true,
+    },
+    Own {
+        reason: Reason::TooManyRedirects,
+        id: "too-many-redirects",
+        means: "the registry redirects more often than is followed",
+        webhook: false,
+    },
+    Own {
+        reason: Reason::TooLarge,
+        id: "too-large",
+        means: "the manifest is larger than a runtime accepts, or an answer larger than is read",
+        webhook: false,
+    },
+    Own {
+        reason: Reason::NotAsked,
+        id: "not-asked",
+        means: "nothing was asked: `--offline`, `ask = false` in registries.toml, a name that only exists on developers' machines, or imagePullPolicy Never",
+        webhook: false,
+    },
+    Own {
+        reason: Reason::RuntimeUnknown,
+        id: "runtime-unknown",
+        means: "container runtimes choose differently from this index, and it is not known which one the nodes use; narrow it with --runtime",
+        webhook: false,
+    },
+];
+
 impl Reason {
+    fn own_entry(self) -> Option<&'static Own> {
+        OWN.iter().find(|own| own.reason == self)
+    }
+
     /// The stable id.
     pub fn id(self) -> &'static str {
         match self {
             Reason::Seen(cause) => cause.id(),
-            Reason::AddressRefused => "address-refused",
-            Reason::RealmNotTrusted => "realm-not-trusted",
-            Reason::NoPermission => "no-permission",
-            Reason::OutOfTime => "out-of-time",
-            Reason::BreakerOpen => "breaker-open",
-            Reason::Throttled => "throttled",
-            Reason::TooManyImages => "too-many-images",
-            Reason::TooManyRedirects => "too-many-redirects",
-            Reason::TooLarge => "too-large",
-            Reason::NotAsked => "not-asked",
-            Reason::RuntimeUnknown => "runtime-unknown",
+            own => own.own_entry().map_or("", |own| own.id),
         }
     }
 
@@ -592,52 +665,18 @@ impl Reason {
     pub fn means(self) -> &'static str {
         match self {
             Reason::Seen(cause) => cause.means(),
-            Reason::AddressRefused => {
-                "the host resolves to an address that is never connected to (link-local, metadata, unspecified, multicast, or one the settings exclude); see `allow_addresses` and `public_only` in registries.toml"
-            }
-            Reason::RealmNotTrusted => {
-                "the registry sends logins to a token service on another host, which was not given the secret; name it as `token_realms` in registries.toml if it is yours"
-            }
-            Reason::NoPermission => {
-                "a right in the cluster is missing; the message names the rule to add"
-            }
-            Reason::OutOfTime => {
-                "the time for the whole answer was used up before this image's turn was over"
-            }
-            Reason::BreakerOpen => {
-                "the registry failed several times in a row and is left alone for a moment"
-            }
-            Reason::Throttled => "too many new questions came from this namespace at once",
-            Reason::TooManyImages => "more images than are checked in one review",
-            Reason::TooManyRedirects => "the registry redirects more often than is followed",
-            Reason::TooLarge => {
-                "the manifest is larger than a runtime accepts, or an answer larger than is read"
-            }
-            Reason::NotAsked => {
-                "nothing was asked: `--offline`, `ask = false` in registries.toml, or a Pod with imagePullPolicy Never"
-            }
-            Reason::RuntimeUnknown => {
-                "container runtimes choose differently from this index, and it is not known which one the nodes use; narrow it with --runtime"
-            }
+            own => own.own_entry().map_or("", |own| own.means),
         }
     }
 
+    /// Whether only the webhook gives this reason.
+    pub fn is_of_webhook(self) -> bool {
+        self.own_entry().is_some_and(|own| own.webhook)
+    }
+
     /// The reasons of our own, without the environment causes.
-    pub fn own() -> [Reason; 11] {
-        use Reason::*;
-        [
-            AddressRefused,
-            RealmNotTrusted,
-            NoPermission,
-            OutOfTime,
-            BreakerOpen,
-            Throttled,
-            TooManyImages,
-            TooManyRedirects,
-            TooLarge,
-            NotAsked,
-            RuntimeUnknown,
-        ]
+    pub fn own() -> impl Iterator<Item = Reason> {
+        OWN.iter().map(|own| own.reason)
     }
 }
 
@@ -657,6 +696,27 @@ mod tests {
             assert_eq!(entry.cause as usize, at, "{}", entry.id);
             assert_eq!(entry.id.parse(), Ok(entry.cause));
         }
+    }
+
+    /// The compiler names this match when a reason is added; the list is to have it, too.
+    #[test]
+    fn every_reason_of_our_own_is_listed_once_with_an_id_and_a_meaning() {
+        let number = |reason: Reason| match reason {
+            Reason::Seen(_) => 0,
+            Reason::AddressRefused => 1,
+            Reason::RealmNotTrusted => 2,
+            Reason::NoPermission => 3,
+            Reason::OutOfTime => 4,
+            Reason::BreakerOpen => 5,
+            Reason::Throttled => 6,
+            Reason::TooManyImages => 7,
+            Reason::TooManyRedirects => 8,
+            Reason::TooLarge => 9,
+            Reason::NotAsked => 10,
+            Reason::RuntimeUnknown => 11,
+        };
+        assert!(Reason::own().map(number).eq(1..=11));
+        assert!(Reason::own().all(|reason| !reason.id().is_empty() && !reason.means().is_empty()));
     }
 
     #[test]

@@ -1,22 +1,13 @@
-//! Reads an answer: which cause, how certain, in which words. One rule a function; the weaker cause
-//! stands wherever the evidence does not reach further.
+//! From an answer to a diagnosis: what was found or the most telling refusal, how certain it is, and
+//! what is known of the Pod's logins beside it. Which cause a refusal has is read in `reading`.
 
 use super::advice::{self, Words};
 use super::cause::{Cause, Certainty, Reason};
-use super::evidence::{
-    Answer, Attempt, Auth, By, Contents, Found, Refusal, Reply, Repository, Trouble, Whose,
-};
+use super::evidence::{Answer, Attempt, Contents, Found, Trouble, Whose};
 use super::question::{Context, Question};
+use super::reading::{Reading, readings};
 use super::{Diagnosis, Listed, Outcome, Seen, families, platforms, seen};
 use crate::image::media_type::{Kind, kind};
-use crate::image::reference::Target;
-
-/// What an attempt, or all of them, come to.
-#[derive(Debug, Clone)]
-pub(super) enum Reading {
-    Cause(Cause),
-    Unknown(Trouble),
-}
 
 /// Reads the answer to a question.
 pub fn diagnose(question: &Question, answer: &Answer, context: &Context) -> Diagnosis {
@@ -26,10 +17,30 @@ pub fn diagnose(question: &Question, answer: &Answer, context: &Context) -> Diag
         Some((attempt, found)) => only_own(&words, attempt, found),
         None => refused(&words),
     };
+    if let Some(unknown) = without_right(&diagnosis, &words) {
+        diagnosis = unknown;
+    }
     diagnosis.evidence = seen::evidence(answer);
+    diagnosis.age = answer.found().and_then(|(_, found)| found.age);
     add_login_findings(&mut diagnosis, &words);
     diagnosis.remarks.extend(advice::remarks(&diagnosis.outcome, &words));
     diagnosis
+}
+
+/// Where only a login could help and a right to read the Pod's is missing, nothing is known.
+fn without_right(diagnosis: &Diagnosis, words: &Words<'_>) -> Option<Diagnosis> {
+    let login = &words.context.pod_login;
+    let Outcome::Finding { cause, .. } = diagnosis.outcome else { return None };
+    if !cause.is_about_login() || login.rights_missing.is_empty() {
+        return None;
+    }
+    let unread = login.unread.join(", ");
+    let summary = format!("{}, and {unread} may not be read here", diagnosis.summary);
+    let mut unknown = inconclusive(Reason::NoPermission, summary);
+    unknown.digest = diagnosis.digest.clone();
+    unknown.advice = login.rights_missing.clone();
+    unknown.advice.dedup();
+    Some(unknown)
 }
 
 /// A diagnosis that no registry was needed for.
@@ -60,6 +71,9 @@ pub fn without_asking(outcome: Outcome, summary: String, label: &str) -> Diagnos
         evidence: Vec::<Seen>::new(),
         advice,
         remarks: Vec::new(),
+        age: None,
+        never_pulled: false,
+        is_placeholder: false,
     }
 }
 
@@ -106,6 +120,7 @@ fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
         let has_pod = !words.context.asker.is_empty();
         if has_pod && diagnosis.outcome == Outcome::Pullable {
             diagnosis.pulls = None;
+            diagnosis.summary = format!("{} pulls with your own login", words.image());
         }
         return diagnosis;
     }
@@ -124,6 +139,7 @@ fn only_own(words: &Words<'_>, own: &Attempt, found: &Found) -> Diagnosis {
     let mut diagnosis = present(words, own, found);
     if diagnosis.outcome == Outcome::Pullable {
         diagnosis.pulls = None;
+        diagnosis.summary = format!("{} pulls with your own login only", words.image());
         let why = format!(
             "{} was not let in; whether its own login is good could not be seen here",
             words.context.asker
@@ -150,160 +166,12 @@ fn refused(words: &Words<'_>) -> Diagnosis {
     }
 }
 
-/// Readings of the Pod's attempts and of what others proved, the most telling first.
-fn readings(words: &Words<'_>) -> Vec<Reading> {
-    let mut ranked: Vec<(u8, Reading)> = Vec::new();
-    for attempt in &words.answer.attempts {
-        let Some(reading) = read(attempt, words) else { continue };
-        let proves_absence =
-            matches!(reading, Reading::Cause(Cause::TagNotFound | Cause::DigestNotFound));
-        if words.counts(attempt) || proves_absence {
-            ranked.push((rank(&reading), reading));
-        }
-    }
-    ranked.sort_by_key(|(rank, _)| *rank);
-    ranked.into_iter().map(|(_, reading)| reading).collect()
-}
-
-/// What got furthest tells most; what could not be told beats every refusal but a proven absence.
-fn rank(reading: &Reading) -> u8 {
-    match reading {
-        Reading::Cause(Cause::TagNotFound | Cause::DigestNotFound) => 0,
-        Reading::Unknown(_) => 1,
-        Reading::Cause(Cause::RepositoryNotFound) => 2,
-        Reading::Cause(Cause::BlockedByRegistry) => 3,
-        Reading::Cause(Cause::AccessDenied) => 4,
-        Reading::Cause(Cause::CredentialsRejected) => 5,
-        Reading::Cause(Cause::Unauthorized) => 6,
-        Reading::Cause(Cause::CredentialsMissing) => 7,
-        Reading::Cause(_) => 8,
-    }
-}
-
-fn read(attempt: &Attempt, words: &Words<'_>) -> Option<Reading> {
-    match &attempt.reply {
-        Reply::Found(_) => None,
-        Reply::Trouble(trouble) => Some(Reading::Unknown(trouble.clone())),
-        Reply::Refused(refusal) => Some(read_refusal(attempt, refusal, words)),
-    }
-}
-
-fn read_refusal(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Reading {
-    if families::is_blocked(refusal, words.question.reference.endpoint_repository()) {
-        return Reading::Cause(Cause::BlockedByRegistry);
-    }
-    match (refusal.by, refusal.status) {
-        (By::TokenService, status) if is_no_token_service(refusal, words) => {
-            Reading::Unknown(Trouble {
-                reason: Reason::Seen(Cause::BadAnswer),
-                host: refusal.host.clone(),
-                status: Some(status),
-                text: format!("the token service: {status}, which is no answer of one"),
-            })
-        }
-        (By::TokenService, _) => Reading::Cause(token_refused(refusal, words)),
-        (By::Registry, 404 | 410) => Reading::Cause(not_found(attempt, refusal, words)),
-        (By::Registry, 401 | 403) => Reading::Cause(denied(refusal, words)),
-        (By::Registry, status) => Reading::Unknown(Trouble {
-            reason: Reason::Seen(Cause::BadAnswer),
-            host: refusal.host.clone(),
-            status: Some(status),
-            text: if refusal.text.is_empty() {
-                "a refusal that no registry gives here".to_owned()
-            } else {
-                refusal.text.clone()
-            },
-        }),
-    }
-}
-
-fn not_found(attempt: &Attempt, refusal: &Refusal, words: &Words<'_>) -> Cause {
-    let missing = if words.question.reference.digest().is_some() {
-        Cause::DigestNotFound
-    } else {
-        Cause::TagNotFound
-    };
-    let logged_in = matches!(refusal.auth, Auth::LoginToken | Auth::BasicSent);
-    let name_unknown = refusal.codes.iter().any(|code| code == "NAME_UNKNOWN");
-    match &attempt.repository {
-        // The tag is listed and not given: a rule of the registry hides it, or it is damaged.
-        Repository::Readable { tags } if lists(tags, words) => Cause::AbsentOrPrivate,
-        Repository::Readable { .. } => missing,
-        Repository::NameUnknown { login_demanded } if logged_in || !login_demanded => {
-            Cause::RepositoryNotFound
-        }
-        Repository::NameUnknown { .. } => Cause::AbsentOrPrivate,
-        Repository::Unknown if name_unknown && logged_in => Cause::RepositoryNotFound,
-        Repository::Unknown
-            if logged_in
-                && families::codes_tell(words.registry())
-                && refusal.codes.iter().any(|code| code == "MANIFEST_UNKNOWN") =>
-        {
-            missing
-        }
-        Repository::Unknown if families::says_not_found_only_of_tags(words.registry()) => missing,
-        Repository::Unknown => Cause::AbsentOrPrivate,
-    }
-}
-
-/// Nobody is refused a token by 404 or 405: whatever answers so is in the wrong place. Services that
-/// hide what is private have their own ways.
-fn is_no_token_service(refusal: &Refusal, words: &Words<'_>) -> bool {
-    refusal.auth == Auth::AnonymousTokenRefused
-        && !matches!(refusal.status, 400 | 401 | 403)
-        && !families::token_service_hides(words.registry())
-}
-
-/// The token service refused to issue a token.
-fn token_refused(refusal: &Refusal, words: &Words<'_>) -> Cause {
-    let hides = families::token_service_hides(words.registry());
-    match (refusal.auth, refusal.status) {
-        _ if families::says_login_expired(refusal) => Cause::CredentialsRejected,
-        (Auth::LoginRefused, _) | (Auth::LoginTokenRefused, 401) => Cause::CredentialsRejected,
-        (Auth::RepositoryRefused, _) if is_known_to_exist(words) => Cause::AccessDenied,
-        (Auth::RepositoryRefused, _) => Cause::AbsentOrPrivate,
-        (Auth::LoginTokenRefused, 403) if hides => Cause::AbsentOrPrivate,
-        (Auth::LoginTokenRefused, _) => Cause::Unauthorized,
-        (_, 401) if !hides => Cause::CredentialsMissing,
-        // Nobody is refused as such with 403, but what is absent or private may be.
-        (_, 401 | 403) => Cause::AbsentOrPrivate,
-        (_, _) if hides => Cause::AbsentOrPrivate,
-        (_, _) => Cause::Unauthorized,
-    }
-}
-
-/// The registry itself answered 401 or 403.
-fn denied(refusal: &Refusal, words: &Words<'_>) -> Cause {
-    match (refusal.auth, refusal.status) {
-        (Auth::BasicDemanded, _) => Cause::CredentialsMissing,
-        (Auth::BasicSent, 401) => Cause::CredentialsRejected,
-        (Auth::BasicSent, _) if families::says_login_expired(refusal) => Cause::CredentialsRejected,
-        (Auth::BasicSent | Auth::LoginToken, _) if is_known_to_exist(words) => Cause::AccessDenied,
-        (_, _) => Cause::AbsentOrPrivate,
-    }
-}
-
-fn lists(tags: &[String], words: &Words<'_>) -> bool {
-    match words.question.reference.target() {
-        Target::Tag(asked) => tags.iter().any(|tag| tag == asked),
-        Target::Digest(_) => false,
-    }
-}
-
-/// Another login was let in, or listed the repository.
-fn is_known_to_exist(words: &Words<'_>) -> bool {
-    let knows = |attempt: &Attempt| {
-        matches!(attempt.reply, Reply::Found(_))
-            || matches!(attempt.repository, Repository::Readable { .. })
-    };
-    words.answer.attempts.iter().any(knows)
-}
-
 /// Where a login is missing, what is known of the Pod's secrets may say why.
 fn login_cause(cause: Cause, words: &Words<'_>) -> Cause {
     let login = &words.context.pod_login;
     let all_read = login.unread.is_empty();
     match cause {
+        Cause::CredentialsMissing if all_read && !login.missing.is_empty() => Cause::SecretMissing,
         Cause::CredentialsMissing if all_read && !login.ignored.is_empty() => Cause::SecretInvalid,
         Cause::CredentialsMissing if all_read && !login.without_entry.is_empty() => {
             Cause::SecretRegistryMismatch
@@ -315,10 +183,13 @@ fn login_cause(cause: Cause, words: &Words<'_>) -> Cause {
 /// `likely` where a node may know better; see the causes page.
 fn certainty(cause: Cause, words: &Words<'_>) -> Certainty {
     let context = words.context;
+    // Where everything is public no login that could not be read would find more.
+    let login_helps = cause != Cause::AbsentOrPrivate
+        || !families::holds_nothing_private(words.registry(), words.repository());
     let login_unknown = context.nodes_may_log_in
-        || !context.pod_login.unread.is_empty()
+        || (login_helps && !context.pod_login.unread.is_empty())
         || (context.own_only && !context.asker.is_empty())
-        || advice::own_login_decides(words);
+        || (login_helps && advice::own_login_decides(words));
     let about_place = cause == Cause::BlockedByRegistry && words.is_blocked_by_place();
     if words.answer.missed_mirror().is_some()
         || about_place
@@ -352,6 +223,9 @@ pub(super) fn finding(cause: Cause, words: &Words<'_>) -> Diagnosis {
         runs,
         evidence: Vec::new(),
         remarks: Vec::new(),
+        age: None,
+        never_pulled: false,
+        is_placeholder: false,
     }
 }
 
@@ -368,6 +242,9 @@ pub(super) fn pullable(words: &Words<'_>) -> Diagnosis {
         evidence: Vec::new(),
         advice: Vec::new(),
         remarks: Vec::new(),
+        age: None,
+        never_pulled: false,
+        is_placeholder: false,
     }
 }
 
@@ -388,6 +265,9 @@ pub(super) fn inconclusive(reason: Reason, summary: String) -> Diagnosis {
         evidence: Vec::new(),
         advice,
         remarks: Vec::new(),
+        age: None,
+        never_pulled: false,
+        is_placeholder: false,
     }
 }
 
@@ -409,8 +289,16 @@ fn add_login_findings(diagnosis: &mut Diagnosis, words: &Words<'_>) {
             diagnosis.findings.push(Listed { cause, text });
         }
     };
+    for source in &login.missing {
+        add(Cause::SecretMissing, format!("{source} does not exist"));
+    }
     for (source, reason) in &login.ignored {
         add(Cause::SecretInvalid, format!("{source} is ignored by the kubelet: {reason}"));
+    }
+    if diagnosis.outcome == Outcome::Pullable {
+        for source in &login.unused {
+            add(Cause::CredentialUnused, format!("{source} has no login that an image here needs"));
+        }
     }
     if words.question.candidates.is_empty()
         && login.unread.is_empty()

@@ -50,6 +50,18 @@ pub struct Attempt {
     pub mirrors: Vec<MirrorTry>,
 }
 
+impl Attempt {
+    /// The login, where it was sent: some registries refuse without asking for one, and some hosts
+    /// may not see it.
+    pub fn sent_login(&self) -> Option<&Login> {
+        let login = self.login.as_ref().filter(|login| !login.sends_nothing)?;
+        match &self.reply {
+            Reply::Refused(refusal) if !refusal.auth.had_login() => None,
+            _ => Some(login),
+        }
+    }
+}
+
 /// Which of a registry's hosts answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answerer {
@@ -166,6 +178,24 @@ pub enum Auth {
     Withheld,
     /// A token was issued to the login.
     LoginToken,
+}
+
+impl Auth {
+    /// Whether the login was sent, to the registry or to its token service.
+    pub fn had_login(self) -> bool {
+        match self {
+            Auth::BasicSent
+            | Auth::LoginTokenRefused
+            | Auth::LoginRefused
+            | Auth::RepositoryRefused
+            | Auth::LoginToken => true,
+            Auth::NotDemanded
+            | Auth::BasicDemanded
+            | Auth::AnonymousTokenRefused
+            | Auth::AnonymousToken
+            | Auth::Withheld => false,
+        }
+    }
 }
 
 /// What is known of the repository.

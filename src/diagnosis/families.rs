@@ -108,6 +108,14 @@ pub(super) fn says_not_found_only_of_tags(registry: &str) -> bool {
     of(registry).not_found_is_of_tags
 }
 
+/// Whether all that the registry has under this name is public, so that a login finds nothing more.
+pub(super) fn holds_nothing_private(registry: &str, repository: &str) -> bool {
+    let host = registry.to_ascii_lowercase();
+    let is_hub = matches!(host.as_str(), "docker.io" | "index.docker.io" | "registry-1.docker.io");
+    // Docker's own images.
+    host == "public.ecr.aws" || is_hub && repository.starts_with("library/")
+}
+
 /// Whether its MANIFEST_UNKNOWN to a login speaks of the tag alone.
 pub(super) fn codes_tell(registry: &str) -> bool {
     of(registry).codes_tell

@@ -9,6 +9,7 @@ pub(crate) mod families;
 pub mod kubelet;
 mod platforms;
 pub mod question;
+mod reading;
 mod seen;
 mod standing;
 pub mod suggest;
@@ -18,6 +19,8 @@ pub use diagnose::{diagnose, without_asking};
 pub use evidence::{Answer, Attempt};
 pub use question::{Context, PodLogin, Question};
 pub use standing::{Standing, standing};
+
+use std::time::Duration;
 
 use crate::image::{Digest, Platform};
 
@@ -55,6 +58,12 @@ pub struct Diagnosis {
     pub advice: Vec<String>,
     /// Why a finding is only likely, or another remark a reader needs.
     pub remarks: Vec<String>,
+    /// How long ago an earlier run saw that the image is there; `None` when it was asked now.
+    pub age: Option<Duration>,
+    /// No node pulls it (`imagePullPolicy: Never`, a local name), so nothing had to be told.
+    pub never_pulled: bool,
+    /// It is a placeholder and no image.
+    pub is_placeholder: bool,
 }
 
 /// One entry of the list of all that was found.

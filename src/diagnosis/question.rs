@@ -43,8 +43,14 @@ pub struct PodLogin {
     pub is_known: bool,
     /// Pull secrets and ServiceAccounts that are named and were not there to be read.
     pub unread: Vec<String>,
+    /// The rights in the cluster that reading them takes, where those are missing.
+    pub rights_missing: Vec<String>,
+    /// Pull secrets that are named and known not to exist; a kubelet goes on without them.
+    pub missing: Vec<Source>,
     /// Secrets that were read and have no entry for this registry, with those they have.
     pub without_entry: Vec<(Source, Vec<String>)>,
+    /// Secrets with no entry for any image of the Pod.
+    pub unused: Vec<Source>,
     /// Secrets that a kubelet ignores (wrong type or key), with the reason.
     pub ignored: Vec<(Source, String)>,
     /// A secret that cannot be decoded: no image of the Pod is pulled.

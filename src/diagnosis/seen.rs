@@ -89,24 +89,25 @@ fn age(found: &Found) -> String {
 }
 
 fn of_refusal(refusal: &Refusal) -> Seen {
+    let mut status = refusal.status.to_string();
+    for code in &refusal.codes {
+        status.push(' ');
+        status.push_str(code);
+    }
     let mut text = match (refusal.by, refusal.auth) {
-        (By::Registry, Auth::BasicDemanded) => "401, a login is demanded".to_owned(),
-        (By::Registry, _) => refusal.status.to_string(),
+        (By::Registry, Auth::BasicDemanded) => format!("{status}, a login is demanded"),
+        (By::Registry, _) => status,
         (By::TokenService, Auth::LoginTokenRefused) => {
-            format!("{} of the token service to the login", refusal.status)
+            format!("{status} from the token service to the login")
         }
         (By::TokenService, Auth::LoginRefused) => {
-            format!("{} of the token service to the login, whatever it asks for", refusal.status)
+            format!("{status} from the token service to the login, whatever it asks for")
         }
         (By::TokenService, Auth::RepositoryRefused) => {
-            format!("{} of the token service for this repository", refusal.status)
+            format!("{status} from the token service for this repository")
         }
-        (By::TokenService, _) => format!("{} of the token service", refusal.status),
+        (By::TokenService, _) => format!("{status} from the token service"),
     };
-    for code in &refusal.codes {
-        text.push(' ');
-        text.push_str(code);
-    }
     if let Some(error) = &refusal.challenge_error {
         text.push_str(&format!(" {}", clean(error, 64)));
     }

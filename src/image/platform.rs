@@ -58,6 +58,9 @@ impl Platform {
     pub fn parse(text: &str) -> Result<Platform, Error> {
         let parts: Vec<&str> = text.splitn(4, '/').collect();
         let (os, architecture, variant) = match parts[..] {
+            [os] if KNOWN_OS.contains(&os.to_lowercase().as_str()) => {
+                return Err(Error::Form(text.to_owned()));
+            }
             [architecture] => ("linux", architecture, ""),
             [os, architecture] => (os, architecture, ""),
             [os, architecture, variant] if is_word(variant) => (os, architecture, variant),

@@ -317,8 +317,8 @@ impl Error {
         match text.get(at..).and_then(|rest| rest.chars().next()) {
             None => "something is missing at its end".to_owned(),
             Some(c) if c.is_whitespace() => format!("character {nth} is a blank"),
-            Some(c) if is_unsafe(c) => format!("character {nth} can not be seen"),
-            Some(c) => format!("\"{c}\" can not stand at character {nth}"),
+            Some(c) if is_unsafe(c) => format!("character {nth} cannot be seen"),
+            Some(c) => format!("\"{c}\" cannot stand at character {nth}"),
         }
     }
 

@@ -115,19 +115,48 @@ pub enum Ownership {
 /// What the Pod spec says about the nodes it may run on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeConstraints {
+    /// `spec.nodeName`: the node is chosen already.
+    pub node_name: Option<String>,
     pub node_selector: BTreeMap<String, String>,
     /// `requiredDuringSchedulingIgnoredDuringExecution`: terms are alternatives, the
-    /// `matchExpressions` inside one term must all hold.
+    /// `matchExpressions` and `matchFields` inside one term must all hold.
     pub affinity_terms: Vec<Vec<NodeRequirement>>,
+    pub tolerations: Vec<Toleration>,
     /// `spec.os.name`.
     pub os_name: Option<String>,
 }
 
-/// One `matchExpressions` entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One `matchExpressions` or `matchFields` entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeRequirement {
     pub key: String,
     /// `In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt`, `Lt`, as written.
     pub operator: String,
     pub values: Vec<String>,
+    /// Of `matchFields`: the key is a field of the Node and no label.
+    pub is_field: bool,
+}
+
+/// One of `spec.tolerations`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Toleration {
+    /// Empty: every key.
+    pub key: String,
+    /// `Equal` or `Exists`; empty means `Equal`.
+    pub operator: String,
+    pub value: String,
+    /// Empty: every effect.
+    pub effect: String,
+}
+
+impl Toleration {
+    /// What the controller of a kind adds: a DaemonSet's Pods run on cordoned nodes, too.
+    pub fn of_controller(kind: &str) -> Option<Self> {
+        (kind == "DaemonSet").then(|| Self {
+            key: "node.kubernetes.io/unschedulable".to_owned(),
+            operator: "Exists".to_owned(),
+            effect: "NoSchedule".to_owned(),
+            ..Self::default()
+        })
+    }
 }

@@ -54,16 +54,22 @@ pub(super) fn image<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, about: &Abo
     if node.is_mapping() {
         return values::image_map(walker, node, about);
     }
-    let Some(text) = node.as_str().filter(|text| placeholder::is_possible(text)) else { return };
+    let Some(text) = possible(node) else { return };
     walker.add(text, node, &[], about.clone());
 }
 
 /// Adds the image of a map that has one, as containers do.
 pub(super) fn container<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, about: &About) {
     let Some(value) = node.get("image") else { return };
-    let Some(text) = value.as_str().filter(|text| placeholder::is_possible(text)) else { return };
+    let Some(text) = possible(value) else { return };
     let policy = pod_spec::policy(node, "imagePullPolicy");
     walker.add(text, value, &[Step::Key("image")], About { policy, ..about.clone() });
+}
+
+/// The text of a string that can be an image.
+pub(super) fn possible<'d>(node: Node<'d>) -> Option<&'d str> {
+    let text = node.as_str().filter(|_| !node.is_number_or_boolean())?;
+    placeholder::is_possible(text).then_some(text)
 }
 
 fn from<'d>(walker: &mut Walker<'_, 'd>, node: Node<'d>, about: &About) {

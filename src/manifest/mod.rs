@@ -9,7 +9,7 @@ mod fields;
 pub mod ignore;
 pub mod kinds;
 pub mod path;
-mod placeholder;
+pub(crate) mod placeholder;
 mod pod_spec;
 pub mod rules;
 pub mod source;
@@ -35,6 +35,9 @@ use crate::image::usage::{ObjectName, Place};
 pub struct Extraction {
     /// In order of file (as walked) and place.
     pub uses: Vec<ImageUse>,
+    /// Fields of built-in kinds that something else has to fill in, such as `${IMAGE}`: no images, and
+    /// told by a note, too.
+    pub placeholders: Vec<ImageUse>,
     pub secrets: Vec<FoundSecret>,
     pub service_accounts: Vec<FoundServiceAccount>,
     pub namespaces: Vec<FoundNamespace>,
@@ -52,6 +55,7 @@ impl Extraction {
     pub fn append(&mut self, other: Extraction) {
         let Extraction {
             uses,
+            placeholders,
             secrets,
             service_accounts,
             namespaces,
@@ -61,6 +65,7 @@ impl Extraction {
             files,
         } = other;
         self.uses.extend(uses);
+        self.placeholders.extend(placeholders);
         self.secrets.extend(secrets);
         self.service_accounts.extend(service_accounts);
         self.namespaces.extend(namespaces);
@@ -132,6 +137,9 @@ pub struct Broken {
     /// What the parser says, one lowercase phrase.
     pub reason: String,
 }
+
+/// The id of the notes on [`Extraction::placeholders`].
+pub const PLACEHOLDER: &str = "unresolved-placeholder";
 
 /// Something worth saying that is no finding.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,12 @@ pub(super) fn classify(text: &str) -> Text {
     }
 }
 
+/// What is said of a placeholder in a field.
+pub fn text(path: &str, placeholder: &str) -> String {
+    let shown = crate::text::clean(placeholder, crate::text::SHOWN);
+    format!("{path} is \"{shown}\", which something else has to fill in")
+}
+
 /// Whether a text matches images rather than naming one, as in policies.
 pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '|', '^']) || text.starts_with(['!', '=', '<'])

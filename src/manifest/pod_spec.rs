@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
+use super::PLACEHOLDER;
 use super::placeholder::{self, Text};
 use super::walk::{About, Object, Step, Walker};
 use super::yaml::Node;
-use crate::image::usage::{NodeConstraints, NodeRequirement, Ownership, Workload};
-use crate::image::{PullPolicy, Role};
+use crate::image::usage::{NodeConstraints, NodeRequirement, Ownership, Toleration, Workload};
+use crate::image::{ImageUse, PullPolicy, Reference, Role, Site};
 
 const REQUIRED: &str =
     "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
@@ -93,12 +94,15 @@ impl<'d> Pod<'_, '_, 'd> {
 
     fn image(&mut self, path: &[Step<'d>], role: Role, node: Node<'d>, policy: Option<PullPolicy>) {
         let Some(text) = node.text() else {
-            return self.not_a_string(path, node);
+            return self.not_a_string(path, node, (role, policy));
         };
+        if node.is_number_or_boolean() {
+            return self.not_a_string(path, node, (role, policy));
+        }
         let text = if node.is_null() { "" } else { text };
         match placeholder::classify(text) {
             Text::Build | Text::Encrypted => return,
-            Text::Placeholder => return self.placeholder(path, node, text),
+            Text::Placeholder => return self.placeholder(path, node, text, (role, policy)),
             Text::Reference => {}
         }
         if self.trust != Trust::Known && (text.is_empty() || placeholder::is_pattern(text)) {
@@ -112,22 +116,53 @@ impl<'d> Pod<'_, '_, 'd> {
         self.walker.add(text, node, path, About { role, policy, workload, guess: false });
     }
 
-    fn not_a_string(&mut self, path: &[Step<'d>], node: Node<'d>) {
+    fn not_a_string(
+        &mut self,
+        path: &[Step<'d>],
+        node: Node<'d>,
+        as_what: (Role, Option<PullPolicy>),
+    ) {
         // An unquoted `{{ .Values.image }}` is a map in a map to a YAML parser.
         let written = self.walker.source.text.get(node.span()).unwrap_or_default();
         if written.starts_with("{{") {
-            return self.placeholder(path, node, written);
+            return self.placeholder(path, node, written, as_what);
         }
-        let kind = if node.is_sequence() { "list" } else { "map" };
         let what = self.walker.path(path);
-        self.note("image-not-a-string", format!("{what} is a {kind}, not an image name"), node);
+        let text = match node.text() {
+            Some(text) => {
+                let kind = if node.as_bool().is_some() { "boolean" } else { "number" };
+                let shown = crate::text::clean(text, 40);
+                format!("{what} is the {kind} {shown}, not an image name; quote it if it is one")
+            }
+            None if node.is_sequence() => format!("{what} is a list, not an image name"),
+            None => format!("{what} is a map, not an image name"),
+        };
+        self.note("image-not-a-string", text, node);
     }
 
-    fn placeholder(&mut self, path: &[Step<'d>], node: Node<'d>, text: &str) {
-        let shown = crate::text::clean(text, crate::text::SHOWN);
-        let what = self.walker.path(path);
-        let text = format!("{what} is \"{shown}\", which something else has to fill in");
-        self.note("unresolved-placeholder", text, node);
+    fn placeholder(
+        &mut self,
+        path: &[Step<'d>],
+        node: Node<'d>,
+        text: &str,
+        (role, pull_policy): (Role, Option<PullPolicy>),
+    ) {
+        if self.trust != Trust::Known {
+            return;
+        }
+        let place = Some(self.walker.place(node));
+        let site = Site { place, path: self.walker.path(path) };
+        let said = placeholder::text(&site.path, text);
+        self.note(PLACEHOLDER, said, node);
+        self.walker.found.placeholders.push(ImageUse {
+            text: text.to_owned(),
+            reference: Reference::parse(text),
+            site,
+            role,
+            pull_policy,
+            workload: Arc::clone(&self.workload),
+            guess: false,
+        });
     }
 
     fn note(&mut self, id: &'static str, text: String, node: Node<'d>) {
@@ -155,43 +190,63 @@ pub(super) fn workload(object: &Object, spec: Node<'_>) -> Workload {
         ownership: object.ownership,
         service_account: account("serviceAccountName").or_else(|| account("serviceAccount")),
         pull_secrets: pull_secrets(spec),
-        constraints: constraints(spec),
+        constraints: constraints(object, spec),
     }
 }
 
-/// Names in `imagePullSecrets`, in order, `""` for an entry without a name.
+/// Names in `imagePullSecrets`, in order, `""` for an entry without a name. Some kinds, such as
+/// SparkApplication, write the names alone.
 pub(super) fn pull_secrets(node: Node<'_>) -> Vec<String> {
     let Some(list) = node.get("imagePullSecrets") else { return Vec::new() };
     list.items()
-        .filter(|entry| entry.is_mapping() || entry.is_null())
-        .map(|entry| entry.get_str("name").unwrap_or_default().to_owned())
+        .filter(|entry| !entry.is_sequence())
+        .map(|entry| {
+            entry.as_str().or_else(|| entry.get_str("name")).unwrap_or_default().to_owned()
+        })
         .collect()
 }
 
-fn constraints(spec: Node<'_>) -> NodeConstraints {
+fn constraints(object: &Object, spec: Node<'_>) -> NodeConstraints {
     let terms = spec.at_path(REQUIRED);
+    let tolerations = spec.get("tolerations").into_iter().flat_map(Node::items).map(toleration);
     NodeConstraints {
+        node_name: spec.get_str("nodeName").filter(|name| !name.is_empty()).map(str::to_owned),
         node_selector: spec.get("nodeSelector").map(strings).unwrap_or_default(),
         affinity_terms: terms.into_iter().flat_map(Node::items).filter_map(term).collect(),
+        tolerations: tolerations.chain(Toleration::of_controller(&object.name.kind)).collect(),
         os_name: spec.at_path("os.name").and_then(Node::as_str).map(str::to_owned),
+    }
+}
+
+fn toleration(node: Node<'_>) -> Toleration {
+    let string = |field| node.get_str(field).unwrap_or_default().to_owned();
+    Toleration {
+        key: string("key"),
+        operator: string("operator"),
+        value: string("value"),
+        effect: string("effect"),
     }
 }
 
 /// A term without any requirement matches no node, so it is no alternative.
 fn term(node: Node<'_>) -> Option<Vec<NodeRequirement>> {
-    let expressions = node.get("matchExpressions").map(Node::items);
-    let requirements: Vec<_> = expressions.into_iter().flatten().map(requirement).collect();
-    let fields = node.get("matchFields").is_some_and(|fields| fields.items().len() > 0);
-    (fields || !requirements.is_empty()).then_some(requirements)
+    let of = |list: &str, is_field| {
+        let entries = node.get(list).into_iter().flat_map(Node::items);
+        entries.map(move |entry| requirement(entry, is_field))
+    };
+    let requirements: Vec<_> =
+        of("matchExpressions", false).chain(of("matchFields", true)).collect();
+    (!requirements.is_empty()).then_some(requirements)
 }
 
-fn requirement(node: Node<'_>) -> NodeRequirement {
+fn requirement(node: Node<'_>, is_field: bool) -> NodeRequirement {
     let string = |field| node.get_str(field).unwrap_or_default().to_owned();
     let values = node.get("values").into_iter().flat_map(Node::items);
     NodeRequirement {
         key: string("key"),
         operator: string("operator"),
         values: values.filter_map(Node::as_str).map(str::to_owned).collect(),
+        is_field,
     }
 }
 

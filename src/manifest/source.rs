@@ -56,9 +56,9 @@ pub enum Error {
     Missing { path: String },
     #[error("{path} is {what}, not a file or folder")]
     NotAFile { path: String, what: &'static str },
-    #[error("can not read {path}")]
+    #[error("cannot read {path}")]
     Unreadable { path: String, source: io::Error },
-    #[error("pattern \"{pattern}\" can not be understood")]
+    #[error("pattern \"{pattern}\" cannot be understood")]
     Pattern { pattern: String, source: ignore::Error },
 }
 
@@ -278,7 +278,7 @@ impl Sources {
         match File::open(path).and_then(|file| read_file(file, name, false)) {
             Ok(found) => self.ready.push_back(Ok(found)),
             Err(error) => {
-                self.note("unreadable-path", name, format!("{name} can not be read: {error}"))
+                self.note("unreadable-path", name, format!("{name} cannot be read: {error}"))
             }
         }
     }
@@ -367,7 +367,10 @@ fn templates_note(chart: &Path, count: usize) -> Note {
     let name = shown(&chart.join("Chart.yaml"));
     let files =
         if count == 1 { "1 Helm template".to_owned() } else { format!("{count} Helm templates") };
-    let text = format!("{files} of the chart {} skipped; --render builds the chart", shown(chart));
+    let text = format!(
+        "{files} of the chart {} skipped: validate what `helm template` prints",
+        shown(chart)
+    );
     note("helm-template", &name, text)
 }
 

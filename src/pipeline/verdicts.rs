@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DEFAULT_ACCOUNT, DEFAULT_NAMESPACE, Road, place_of_use, subject};
+use super::{DEFAULT_ACCOUNT, DEFAULT_NAMESPACE, Labels, Road, place_of_use, subject};
 use crate::diagnosis::{Cause, Certainty, Diagnosis, Listed, Outcome, without_asking};
 use crate::image::usage::Ownership;
 use crate::image::{ImageUse, Platform};
@@ -17,7 +17,7 @@ use crate::waivers::Waivers;
 /// What the verdicts of a run are made by, beside the policies.
 pub(super) struct Bench<'a> {
     /// Labels of the namespaces that were read.
-    pub labels: BTreeMap<String, BTreeMap<String, String>>,
+    pub labels: Labels,
     pub waivers: Waivers<'a>,
 }
 
@@ -39,6 +39,7 @@ impl Road<'_> {
             for found in uses {
                 let mut own = diagnosis.clone();
                 hygiene::add(self.policies, &subject(&found, &bench.labels), &mut own);
+                hygiene::add_of_use(&found, self.is_local(&found), &mut own);
                 let waived = bench.waivers.of(&found, &own, !wanted.is_empty());
                 parts.entry(waived).or_default().push(found);
             }
@@ -64,7 +65,8 @@ impl Road<'_> {
         for found in &uses {
             let subject = subject(found, &bench.labels);
             hygiene::add(self.policies, &subject, &mut diagnosis);
-            let mut judged = judge_rest(self.policies, &subject, &diagnosis, &waived);
+            hygiene::add_of_use(found, self.is_local(found), &mut diagnosis);
+            let mut judged = judge_rest(self.rules(), &subject, &diagnosis, &waived);
             if found.guess && judged.action > Action::Warn {
                 // A text that merely looks like an image must not stop anybody.
                 judged.action = Action::Warn;
@@ -111,7 +113,7 @@ impl Road<'_> {
             reference: None,
         };
         let waived = bench.waivers.of_broken(&broken.place.source.name, &diagnosis);
-        let verdict = judge_rest(self.policies, &subject, &diagnosis, &waived);
+        let verdict = judge_rest(self.rules(), &subject, &diagnosis, &waived);
         Answered {
             image: String::new(),
             uses: Vec::new(),

@@ -4,7 +4,7 @@
 use super::ImageCheckPolicy;
 use super::matching::Subject;
 use crate::diagnosis::{Cause, Diagnosis, Listed};
-use crate::image::Reference;
+use crate::image::{ImageUse, PullPolicy, Reference, Role, pull_policy};
 
 /// Adds what is unwise about the image of this subject.
 pub fn add(policies: &[ImageCheckPolicy], subject: &Subject<'_>, diagnosis: &mut Diagnosis) {
@@ -44,6 +44,52 @@ pub fn add(policies: &[ImageCheckPolicy], subject: &Subject<'_>, diagnosis: &mut
             ),
         );
     }
+}
+
+/// Adds what is unwise about how this use is pulled; `is_local`: the settings call its name one that
+/// only exists on developers' machines. Of what has no Pod, or is only guessed at, nothing is known.
+pub fn add_of_use(found: &ImageUse, is_local: bool, diagnosis: &mut Diagnosis) {
+    let Ok(reference) = &found.reference else { return };
+    let is_known = !found.guess && found.role != Role::Custom;
+    if !is_known || found.workload.object.kind.is_empty() {
+        return;
+    }
+    let name = reference.familiar();
+    let text = match pull_policy::effective(&found.text, found.pull_policy) {
+        PullPolicy::Always if is_local => {
+            format!("{name} is in no registry, and imagePullPolicy Always asks one all the same")
+        }
+        PullPolicy::IfNotPresent if !is_local && is_moving(reference) => format!(
+            "{name} has a tag that moves, and with imagePullPolicy IfNotPresent nodes keep what they have"
+        ),
+        _ => return,
+    };
+    list(diagnosis, Cause::PullPolicyUnfit, text);
+}
+
+/// Tags that are pushed again and again, by their names.
+const MOVING: &[&str] = &[
+    "latest",
+    "stable",
+    "edge",
+    "nightly",
+    "main",
+    "master",
+    "trunk",
+    "develop",
+    "dev",
+    "canary",
+    "unstable",
+    "snapshot",
+    "rolling",
+    "current",
+    "head",
+    "staging",
+    "production",
+];
+
+fn is_moving(reference: &Reference) -> bool {
+    reference.digest().is_none() && reference.tag().is_none_or(|tag| MOVING.contains(&tag))
 }
 
 fn is_latest(reference: &Reference) -> bool {

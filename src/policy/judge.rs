@@ -2,19 +2,15 @@
 //! built-in default where none does. A `likely` finding is never denied.
 
 use super::matching::Subject;
-use super::{Action, ImageCheckPolicy, Verdict};
+use super::{Action, ByDefault, ImageCheckPolicy, Rules, Verdict};
 use crate::diagnosis::{Cause, Certainty, Class, Diagnosis, Outcome, Reason};
 
 /// Judges one use of an image.
-pub fn judge(
-    policies: &[ImageCheckPolicy],
-    subject: &Subject<'_>,
-    diagnosis: &Diagnosis,
-) -> Verdict {
+pub fn judge(rules: Rules<'_>, subject: &Subject<'_>, diagnosis: &Diagnosis) -> Verdict {
     let matching: Vec<&ImageCheckPolicy> =
-        policies.iter().filter(|policy| policy.matches(subject)).collect();
+        rules.policies.iter().filter(|policy| policy.matches(subject)).collect();
     if matching.is_empty() {
-        let (action, rule) = default_action(diagnosis);
+        let (action, rule) = default_action(rules.by_default, diagnosis);
         return Verdict { action, policy: None, rule };
     }
     let mut verdict = Verdict {
@@ -23,7 +19,7 @@ pub fn judge(
         rule: "action".to_owned(),
     };
     for policy in matching {
-        let (action, rule) = action(policy, subject, diagnosis);
+        let (action, rule) = action(policy, rules.by_default, subject, diagnosis);
         if action > verdict.action {
             verdict = Verdict { action, policy: Some(policy.name.clone()), rule };
         }
@@ -31,12 +27,16 @@ pub fn judge(
     verdict
 }
 
-/// The default of the command line: certain findings are denied, likely ones warned of.
-fn default_action(diagnosis: &Diagnosis) -> (Action, String) {
+/// Without a policy certain findings are denied on a command line, and all others warned of.
+fn default_action(by_default: ByDefault, diagnosis: &Diagnosis) -> (Action, String) {
+    let certain = match by_default {
+        ByDefault::Deny => Action::Deny,
+        ByDefault::Warn => Action::Warn,
+    };
     let rule = |name: &str| name.to_owned();
     let outcome = match &diagnosis.outcome {
         Outcome::Finding { cause: Cause::PlatformPartial, .. } => (Action::Warn, rule("action")),
-        Outcome::Finding { certainty: Certainty::Certain, .. } => (Action::Deny, rule("action")),
+        Outcome::Finding { certainty: Certainty::Certain, .. } => (certain, rule("action")),
         Outcome::Finding { certainty: Certainty::Likely, .. } => (Action::Warn, rule("action")),
         Outcome::Inconclusive { reason: Reason::NotAsked } => (Action::Allow, rule("inconclusive")),
         Outcome::Inconclusive { .. } => (Action::Warn, rule("inconclusive")),
@@ -60,6 +60,7 @@ fn default_of_hygiene(cause: Cause) -> Action {
 
 fn action(
     policy: &ImageCheckPolicy,
+    by_default: ByDefault,
     subject: &Subject<'_>,
     diagnosis: &Diagnosis,
 ) -> (Action, String) {
@@ -73,7 +74,8 @@ fn action(
         }
         Outcome::Finding { cause, certainty } => {
             // What a policy does not say is as without it.
-            let for_all = policy.spec.action.unwrap_or_else(|| default_action(diagnosis).0);
+            let for_all =
+                policy.spec.action.unwrap_or_else(|| default_action(by_default, diagnosis).0);
             let (action, rule) = of_cause(policy, *cause).unwrap_or((for_all, "action".to_owned()));
             let required = !policy.spec.require_platforms.is_empty();
             let at_most_warn =
@@ -123,6 +125,10 @@ mod tests {
         ImageCheckPolicy::from_value(&object).unwrap().unwrap()
     }
 
+    fn rules(policies: &[ImageCheckPolicy]) -> Rules<'_> {
+        Rules { policies, by_default: ByDefault::Deny }
+    }
+
     fn subject(ownership: Ownership) -> Subject<'static> {
         Subject {
             namespace: "shop",
@@ -138,7 +144,7 @@ mod tests {
     }
 
     fn action(policies: &[ImageCheckPolicy], diagnosis: &Diagnosis) -> Action {
-        judge(policies, &subject(Ownership::Workload), diagnosis).action
+        judge(rules(policies), &subject(Ownership::Workload), diagnosis).action
     }
 
     #[test]
@@ -192,7 +198,7 @@ mod tests {
     fn the_strictest_of_several_policies_wins_and_is_named() {
         let two = [policy("a", json!({"action": "Audit"})), policy("b", json!({"action": "Deny"}))];
         let verdict = judge(
-            &two,
+            rules(&two),
             &subject(Ownership::Workload),
             &finding(Cause::TagNotFound, Certainty::Certain),
         );
@@ -204,11 +210,14 @@ mod tests {
         let deny = json!({"action": "Deny"});
         let found = finding(Cause::TagNotFound, Certainty::Certain);
         assert_eq!(
-            judge(&[policy("p", deny)], &subject(Ownership::OwnedPod), &found).action,
+            judge(rules(&[policy("p", deny)]), &subject(Ownership::OwnedPod), &found).action,
             Action::Warn
         );
         let named = policy("p", json!({"action": "Deny", "enforceOn": ["OwnedPod"]}));
-        assert_eq!(judge(&[named], &subject(Ownership::OwnedPod), &found).action, Action::Deny);
+        assert_eq!(
+            judge(rules(&[named]), &subject(Ownership::OwnedPod), &found).action,
+            Action::Deny
+        );
     }
 
     #[test]

@@ -9,13 +9,16 @@ pub mod matching;
 pub mod waiver;
 pub mod wants;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use image_check_policy::ImageCheckPolicy;
 pub use waiver::{IgnoreRule, Waiver};
 
 /// What is to be done about a result; the greater one is stricter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
 pub enum Action {
     Allow,
     Audit,
@@ -33,6 +36,23 @@ impl Action {
             Action::Deny => "deny",
         }
     }
+}
+
+/// What certain findings come to where no policy says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ByDefault {
+    /// On a command line they are errors.
+    #[default]
+    Deny,
+    /// In a cluster nothing is denied that nobody asked to be denied.
+    Warn,
+}
+
+/// What is judged by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules<'a> {
+    pub policies: &'a [ImageCheckPolicy],
+    pub by_default: ByDefault,
 }
 
 /// An action, and who said so.

@@ -4,7 +4,7 @@
 use super::glob::Glob;
 use super::judge::judge;
 use super::matching::Subject;
-use super::{Action, ImageCheckPolicy, Verdict};
+use super::{Action, Rules, Verdict};
 use crate::diagnosis::{Cause, Diagnosis, Outcome, Reason};
 use crate::text::clean;
 
@@ -61,12 +61,12 @@ pub fn outcome_cause(outcome: &Outcome) -> Option<Cause> {
 
 /// Judges what is left when the waived causes are taken out.
 pub fn judge_rest(
-    policies: &[ImageCheckPolicy],
+    rules: Rules<'_>,
     subject: &Subject<'_>,
     diagnosis: &Diagnosis,
     waived: &[Waiver],
 ) -> Verdict {
-    let Some(first) = waived.first() else { return judge(policies, subject, diagnosis) };
+    let Some(first) = waived.first() else { return judge(rules, subject, diagnosis) };
     let is_waived = |cause: Cause| waived.iter().any(|waiver| waiver.cause == cause);
     let mut rest = diagnosis.clone();
     rest.findings.retain(|listed| !is_waived(listed.cause));
@@ -74,7 +74,7 @@ pub fn judge_rest(
     if lead.is_some() {
         rest.outcome = Outcome::Pullable;
     }
-    let verdict = judge(policies, subject, &rest);
+    let verdict = judge(rules, subject, &rest);
     if verdict.action > Action::Allow {
         return verdict;
     }
@@ -96,7 +96,7 @@ mod tests {
             ownership: Ownership::Workload,
             reference: None,
         };
-        let verdict = judge_rest(&[], &subject, diagnosis, waived);
+        let verdict = judge_rest(Rules::default(), &subject, diagnosis, waived);
         (verdict.action, verdict.rule)
     }
 

@@ -1,7 +1,11 @@
 //! What must be known before the registry is asked: the platforms a Pod may land on, and where each
 //! wish comes from.
 
+mod nodes;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use nodes::{Landing, NodeView, Taint, holds_image, landing};
 
 use super::ImageCheckPolicy;
 use super::matching::Subject;
@@ -18,7 +22,22 @@ pub fn platforms(
     constraints: &NodeConstraints,
     asked_for: &[Platform],
 ) -> BTreeMap<Platform, String> {
-    let mut wanted: BTreeMap<Platform, String> = constrained(constraints, asked_for);
+    platforms_on(policies, subject, constraints, asked_for, None)
+}
+
+/// The same for a cluster whose nodes are known: where nobody asked for platforms, those of the nodes
+/// that the Pod may land on are wanted. A Pod that fits none of them is judged by what it says.
+pub fn platforms_on(
+    policies: &[ImageCheckPolicy],
+    subject: &Subject<'_>,
+    constraints: &NodeConstraints,
+    asked_for: &[Platform],
+    landing: Option<&Landing>,
+) -> BTreeMap<Platform, String> {
+    let mut wanted: BTreeMap<Platform, String> = match landing {
+        Some(landing) if asked_for.is_empty() => landing.platforms.clone(),
+        _ => constrained(constraints, asked_for),
+    };
     for policy in policies.iter().filter(|policy| policy.matches(subject)) {
         for platform in &policy.spec.require_platforms {
             wanted.entry(platform.0.clone()).or_insert_with(|| format!("policy {}", policy.name));
@@ -113,7 +132,9 @@ fn affinity(constraints: &NodeConstraints, labels: &[&str]) -> Option<BTreeSet<S
 fn left_by(term: &[NodeRequirement], labels: &[&str]) -> Option<BTreeSet<String>> {
     let of = |operator: &'static str| {
         term.iter().filter(move |requirement| {
-            labels.contains(&requirement.key.as_str()) && requirement.operator == operator
+            !requirement.is_field
+                && labels.contains(&requirement.key.as_str())
+                && requirement.operator == operator
         })
     };
     let sets = of("In").map(|listed| listed.values.iter().cloned().collect::<BTreeSet<_>>());
@@ -168,6 +189,7 @@ mod tests {
             key: "kubernetes.io/arch".into(),
             operator: "In".into(),
             values: values.iter().map(|value| (*value).to_owned()).collect(),
+            ..NodeRequirement::default()
         };
         let either = NodeConstraints {
             affinity_terms: vec![vec![requirement(&["amd64"])], vec![requirement(&["arm64"])]],

@@ -466,28 +466,21 @@ impl Reader<'_> {
     }
 
     async fn manifest(&self, digest: &Digest) -> Result<Manifest, Unread> {
-        let read = async || self.fetch_manifest(digest).await.map(Cached::Manifest);
-        match self.content(Part::Manifest, digest, read).await?.as_ref() {
+        match self.content(Part::Manifest, digest).await?.as_ref() {
             Cached::Manifest(manifest) => Ok(manifest.clone()),
             Cached::Config(_) => Err(self.bad("a config where a manifest was announced")),
         }
     }
 
     async fn config(&self, digest: &Digest) -> Result<Platform, Unread> {
-        let read = async || self.fetch_config(digest).await.map(Cached::Config);
-        match self.content(Part::Config, digest, read).await?.as_ref() {
+        match self.content(Part::Config, digest).await?.as_ref() {
             Cached::Config(platform) => Ok(platform.clone()),
             Cached::Manifest(_) => Err(self.bad("a manifest where a config was announced")),
         }
     }
 
     /// Content from memory, or read once for all who ask at the same time.
-    async fn content(
-        &self,
-        part: Part,
-        digest: &Digest,
-        read: impl AsyncFn() -> Result<Cached, Unread>,
-    ) -> Result<Arc<Cached>, Unread> {
+    async fn content(&self, part: Part, digest: &Digest) -> Result<Arc<Cached>, Unread> {
         let asker = Asker {
             registry: self.client.host.key.clone(),
             repository: self.client.repository.to_owned(),
@@ -496,7 +489,8 @@ impl Reader<'_> {
         let key = ContentKey { part, digest: digest.clone() };
         loop {
             let reading = async {
-                let read = self.registry.kept_or_read(&key, self.client.mask, &read).await;
+                let read = self.fetch(part, digest);
+                let read = self.registry.kept_or_read(&key, self.client.mask, read).await;
                 read.map(Arc::new).map_err(|unread| Failed { asker: asker.clone(), unread })
             };
             match self.registry.facts.contents.try_get_with_by_ref(&key, reading).await {
@@ -505,6 +499,13 @@ impl Reader<'_> {
                 // Another registry, or another login, failed to give it.
                 Err(_) => {}
             }
+        }
+    }
+
+    async fn fetch(&self, part: Part, digest: &Digest) -> Result<Cached, Unread> {
+        match part {
+            Part::Manifest => self.fetch_manifest(digest).await.map(Cached::Manifest),
+            Part::Config => self.fetch_config(digest).await.map(Cached::Config),
         }
     }
 

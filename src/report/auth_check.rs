@@ -182,7 +182,7 @@ mod tests {
                 standing(Some(true), Some(404), "404; the repository is readable"),
             ),
             row("old", "https://ghcr.io/v1/", standing(None, None, "no answer in 15 s")),
-            Row::anonymous(standing(Some(false), Some(401), "401 of the token service")),
+            Row::anonymous(standing(Some(false), Some(401), "401 from the token service")),
         ];
         insta::assert_snapshot!("text", text(&check(&rows)));
         insta::assert_snapshot!("json", json(&check(&rows)));

@@ -10,6 +10,10 @@ use crate::text;
 
 /// Longest span marked, in characters.
 const MARKED: usize = text::SHOWN;
+/// Columns that the marks leave to the line number and the label.
+const BESIDE: usize = 30;
+/// Characters marked however narrow the terminal is.
+const LEAST: usize = 10;
 /// Characters kept beyond the width, so that the renderer sees (and marks) that there are more.
 const BEYOND: usize = 32;
 
@@ -29,7 +33,8 @@ pub fn excerpt(place: &Place, width: usize) -> Option<Excerpt> {
     let tail = &source[place.span.start..];
 
     let before = reach(head.chars().rev(), width + BEYOND);
-    let marked = reach(span.chars(), MARKED);
+    // A digest is longer than a narrow terminal is wide: what is marked is never cut by the renderer.
+    let marked = reach(span.chars(), MARKED.min(width.saturating_sub(BESIDE).max(LEAST)));
     let after = reach(tail[marked..].chars(), width + BEYOND);
     let line = &source[head.len() - before..head.len() + marked + after];
     Some(show(line.strip_suffix('\r').unwrap_or(line), before..before + marked))

@@ -9,18 +9,38 @@ use crate::image::{Reference, pull_policy, reference};
 const READABLE: usize = 100;
 /// Column of the meaning in the list of ids.
 const MEANING: usize = 30;
+/// Columns from which on the meaning stands beside its id.
+const ROOM: usize = 76;
 
 /// What a cause or a reason means and how to cure it; `None` when there is no such id.
 pub fn id(id: &str, options: &Options) -> Option<String> {
     if let Ok(cause) = id.parse::<Cause>() {
         return Some(cause_text(cause, options));
     }
-    let reason = Reason::own().into_iter().find(|reason| reason.id() == id)?;
+    let reason = Reason::own().find(|reason| reason.id() == id)?;
     let mut out = format!("{reason} (could not tell)\n\n");
     out.push_str(&wrap(&sentence(reason.means()), "", "", options));
     out.push('\n');
+    if reason.is_of_webhook() {
+        out.push_str(&wrap(WEBHOOK, "", "", options));
+    }
     out.push_str(&wrap(DOUBT, "", "", options));
     Some(out)
+}
+
+/// The id that was most likely meant by a text that is none and hardly an image.
+pub fn nearest(text: &str) -> Option<&'static str> {
+    if text.len() > 60 || text.contains(['/', ':', '@', '.']) {
+        return None;
+    }
+    let letters = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_ascii_lowercase()
+    };
+    let asked = letters(text);
+    let ids = Cause::all().map(Cause::id).chain(Reason::own().map(Reason::id));
+    let near = ids.map(|id| (strsim::damerau_levenshtein(&asked, &letters(id)), id));
+    // One letter in six may be wrong: `redis` is no `timeout`.
+    near.filter(|(edits, id)| edits * 6 <= id.len()).min().map(|(_, id)| id)
 }
 
 /// All ids by class, one a line.
@@ -29,15 +49,16 @@ pub fn list(options: &Options) -> String {
         [Class::Image, Class::Credential, Class::Environment, Class::Node, Class::Hygiene];
     let mut out = String::new();
     for class in classes {
-        out.push_str(&format!("{}: {}\n", class.id(), class_text(class)));
+        out.push_str(&line(&format!("{}: {}", class.id(), class_text(class)), "", options));
         for cause in Cause::all().filter(|cause| cause.class() == class) {
             out.push_str(&entry(cause.id(), cause.means(), options));
         }
         out.push('\n');
     }
-    out.push_str(&format!("could not tell: {DOUBT}\n"));
+    out.push_str(&line(&format!("could not tell: {DOUBT}"), "", options));
     for reason in Reason::own() {
-        out.push_str(&entry(reason.id(), reason.means(), options));
+        let only = if reason.is_of_webhook() { " (webhook only)" } else { "" };
+        out.push_str(&entry(reason.id(), &format!("{}{only}", reason.means()), options));
     }
     out
 }
@@ -105,6 +126,7 @@ fn cause_text(cause: Cause, options: &Options) -> String {
     out
 }
 
+const WEBHOOK: &str = "Only the webhook gives this reason.";
 const DOUBT: &str = "Nobody knows whether the image would pull; it is never called a bad image. The policy decides what that means.";
 
 fn class_text(class: Class) -> &'static str {
@@ -119,12 +141,32 @@ fn class_text(class: Class) -> &'static str {
     }
 }
 
+/// An id and what it means: beside it where there is room, else below.
 fn entry(id: &str, means: &str, options: &Options) -> String {
-    let line = format!("  {id:<width$}{means}", width = MEANING - 2);
     match options.width {
-        Some(width) => crate::text::clean(&line, width.saturating_sub(1).max(MEANING)) + "\n",
-        None => line + "\n",
+        Some(width) if width < ROOM => {
+            format!("  {id}\n{}", wrap(means, "      ", "      ", options))
+        }
+        _ => {
+            let head = format!("  {id:<width$}", width = MEANING - 2);
+            line(&(head + means), &" ".repeat(MEANING), options)
+        }
     }
+}
+
+/// A text that may be of several lines on a terminal, and is one for programs.
+fn line(text: &str, next: &str, options: &Options) -> String {
+    if options.width.is_none() {
+        return format!("{text}\n");
+    }
+    let words = text.trim_start();
+    let blanks = text.len() - words.len();
+    // The blanks between an id and its meaning are kept: only what follows them is words.
+    let start = words.find("  ").map_or(blanks, |at| {
+        let gap = words[at..].len() - words[at..].trim_start().len();
+        blanks + at + gap
+    });
+    wrap(&text[start..], &text[..start], next, options)
 }
 
 /// A phrase as a sentence.
@@ -177,7 +219,7 @@ mod tests {
     fn every_id_has_an_explanation_and_a_line_in_the_list() {
         let list = list(&Options::default());
         let causes = Cause::all().map(Cause::id);
-        for known in causes.chain(Reason::own().into_iter().map(Reason::id)) {
+        for known in causes.chain(Reason::own().map(Reason::id)) {
             assert!(id(known, &NARROW).is_some_and(|text| text.starts_with(known)), "{known}");
             let lines = list.lines().filter(|line| line.split_whitespace().next() == Some(known));
             assert_eq!(lines.count(), 1, "{known}");

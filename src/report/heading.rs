@@ -56,8 +56,8 @@ pub struct Heading {
 }
 
 impl Heading {
-    /// The heading of a result, or `None` when there is nothing to say but that it pulls (or, with
-    /// `--offline`, that it was not asked).
+    /// The heading of a result, or `None` when there is nothing to say but that it pulls, that no
+    /// node pulls it, or, with `--offline`, that it was not asked.
     pub fn of(result: &Result, offline: bool) -> Option<Self> {
         let action = result.verdict.action;
         if let Some(lead) = decisive(result) {
@@ -67,10 +67,12 @@ impl Heading {
         if cause.is_some_and(|cause| result.waiver(cause).is_some()) {
             return Self::despite(result);
         }
-        match &result.diagnosis.outcome {
+        let diagnosis = &result.diagnosis;
+        let is_quiet = offline || diagnosis.never_pulled || diagnosis.is_placeholder;
+        match &diagnosis.outcome {
             Outcome::Pullable => Self::beside(result),
             Outcome::Inconclusive { reason: Reason::NotAsked }
-                if offline && action < Action::Deny =>
+                if is_quiet && action < Action::Deny =>
             {
                 Self::beside(result)
             }

@@ -95,7 +95,8 @@ fn by_image(extraction: &Extraction) -> ByImage<'_> {
 }
 
 fn list(extraction: &Extraction) -> String {
-    by_image(extraction).keys().map(|image| outside::first(image) + "\n").collect()
+    let images = by_image(extraction).into_keys().filter(|image| !image.is_empty());
+    images.map(|image| outside::first(image) + "\n").collect()
 }
 
 fn table(extraction: &Extraction) -> String {
@@ -103,7 +104,8 @@ fn table(extraction: &Extraction) -> String {
     for (image, uses) in by_image(extraction) {
         let guess = if uses.iter().all(|it| it.guess) { "  (a guess)" } else { "" };
         let first = uses.first().map(|it| place::of_use(it)).unwrap_or_default();
-        rows.push([outside::first(image), uses.len().to_string(), first + guess]);
+        let name = if image.is_empty() { "(empty)".to_owned() } else { outside::first(image) };
+        rows.push([name, uses.len().to_string(), first + guess]);
     }
     let width = |column: usize| {
         let widths = rows.iter().map(|row| row[column].width());

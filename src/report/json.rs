@@ -36,23 +36,40 @@ struct Document<'a> {
 
 /// Counts over the whole run.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Totals {
     images: usize,
     pullable: usize,
+    /// Of the pullable ones, those that only a login of the person's own let in.
+    own_only: usize,
     findings: usize,
     inconclusive: usize,
+    never_pulled: usize,
     deny: usize,
     warn: usize,
     requests: u64,
     seconds: f64,
+    /// Images that an earlier run saw, and how long ago the oldest of these answers came.
+    cached: usize,
+    oldest_seconds: Option<u64>,
 }
 
 impl Totals {
     pub(super) fn of(summary: &Summary) -> Self {
-        let Summary { images, pullable, findings, inconclusive, deny, warn, requests, .. } =
-            *summary;
-        let seconds = (summary.elapsed.as_secs_f64() * 1000.0).round() / 1000.0;
-        Self { images, pullable, findings, inconclusive, deny, warn, requests, seconds }
+        Self {
+            images: summary.images,
+            pullable: summary.pullable,
+            own_only: summary.own_only,
+            findings: summary.findings,
+            inconclusive: summary.inconclusive,
+            never_pulled: summary.never_pulled,
+            deny: summary.deny,
+            warn: summary.warn,
+            requests: summary.requests,
+            seconds: (summary.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
+            cached: summary.cached,
+            oldest_seconds: summary.oldest.map(|age| age.as_secs()),
+        }
     }
 }
 
@@ -320,7 +337,8 @@ mod tests {
         let document: Value = serde_json::from_str(&render(&sample::report())).unwrap();
         // serde_json sorts the keys it reads; their order is pinned by the snapshot.
         assert_eq!(keys(&document), ["notes", "results", "schema", "summary"]);
-        let totals = "deny findings images inconclusive pullable requests seconds warn";
+        let totals = "cached deny findings images inconclusive neverPulled oldestSeconds ownOnly \
+                      pullable requests seconds warn";
         assert_eq!(keys(&document["summary"]).join(" "), totals);
         assert_eq!(keys(&document["notes"][0]).join(" "), "file id line text");
         for result in document["results"].as_array().unwrap() {

@@ -63,6 +63,11 @@ impl Result {
         self.waived.iter().find(|waiver| waiver.cause == cause)
     }
 
+    /// Whether there is an image: a text that does not parse and a placeholder are none.
+    pub fn names_an_image(&self) -> bool {
+        self.broken.is_none() && !self.diagnosis.is_placeholder
+    }
+
     /// Whether an ignore or the baseline turned this result's verdict to allow.
     pub fn is_waived(&self) -> bool {
         self.verdict.action == Action::Allow && !self.waived.is_empty()
@@ -75,11 +80,20 @@ pub struct Summary {
     /// Distinct results that name an image.
     pub images: usize,
     pub files: usize,
+    /// All that pull, also those that only a login of the person's own let in.
     pub pullable: usize,
+    /// Of these, those that only a login of the person's own let in.
+    pub own_only: usize,
     pub findings: usize,
     pub inconclusive: usize,
+    /// Images that no node pulls (`imagePullPolicy: Never`, local names): nothing had to be told.
+    pub never_pulled: usize,
     pub deny: usize,
     pub warn: usize,
+    /// Images that an earlier run saw, from the disk cache.
+    pub cached: usize,
+    /// The age of the oldest of these.
+    pub oldest: Option<Duration>,
     /// HTTP requests sent, token requests included.
     pub requests: u64,
     pub elapsed: Duration,
@@ -220,6 +234,41 @@ mod tests {
         let line = narrow.lines().find(|it| it.starts_with("1 |") && it.contains(":nope")).unwrap();
         assert!(line.chars().count() <= 60, "{line}");
         assert!(narrow.contains("MANIFEST_UNKNOWN; the repository is readable"));
+    }
+
+    #[test]
+    fn a_digest_is_marked_within_a_narrow_terminal() {
+        let mut report = sample::report();
+        report.results.truncate(1);
+        let image = format!("nginx@{}", sample::DIGEST);
+        let source = sample::source("a.yaml", &format!("spec: {{image: {image}}}\n"));
+        let place = sample::place(&source, &image);
+        let web = sample::workload("Deployment", "web");
+        report.results[0].uses = vec![sample::image_use(&image, Some(place), web)];
+        report.results[0].diagnosis.outcome = Outcome::Finding {
+            cause: Cause::DigestNotFound,
+            certainty: crate::diagnosis::Certainty::Certain,
+        };
+        for width in [50, 60, 80] {
+            let text =
+                render(&report, Format::Full, &Options { colour: false, width: Some(width) });
+            let drawn = text.lines().skip(2).take(3);
+            let widest = drawn.map(|line| line.chars().count()).max();
+            assert!(widest <= Some(width), "{text}");
+            assert!(text.contains("^^^^^^^^^^ ") || text.contains("^ no such tag"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_alias_is_no_further_place() {
+        let mut report = sample::report();
+        report.results.truncate(1);
+        let twice = report.results[0].uses[0].clone();
+        report.results[0].uses.push(twice);
+        let text = render(&report, Format::Full, &Options::default());
+        assert!(!text.contains("more place") && !text.contains("= also"), "{text}");
+        let lines = render(&report, Format::Concise, &Options::default());
+        assert_eq!(lines.lines().count(), 1 + report.notes.len() + 1, "{lines}");
     }
 
     #[test]

@@ -13,7 +13,10 @@ pub fn all(result: &Result) -> Vec<String> {
     if result.uses.is_empty() {
         return vec![flag(&result.image)];
     }
-    result.uses.iter().map(of_use).collect()
+    // Uses by an alias stand at one place, and sorted they follow each other.
+    let mut places: Vec<String> = result.uses.iter().map(of_use).collect();
+    places.dedup();
+    places
 }
 
 /// The place in a text, the object, or the flag that named the image.

@@ -85,6 +85,9 @@ fn diagnosis(outcome: Outcome, summary: &str, label: &str) -> Diagnosis {
         evidence: Vec::new(),
         advice: Vec::new(),
         remarks: Vec::new(),
+        age: None,
+        never_pulled: false,
+        is_placeholder: false,
     }
 }
 
@@ -290,12 +293,16 @@ pub fn report() -> Report {
         images: 15,
         files: 12,
         pullable: 5,
+        own_only: 1,
         findings: 9,
         inconclusive: 3,
         deny: 6,
         warn: 3,
         requests: 62,
         elapsed: Duration::from_millis(431),
+        cached: 3,
+        oldest: Some(Duration::from_secs(372)),
+        never_pulled: 1,
         ..Summary::default()
     };
     Report { results, notes, summary }

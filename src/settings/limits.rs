@@ -43,6 +43,19 @@ pub struct Limits {
     pub helper_bytes: usize,
 }
 
+impl Limits {
+    /// Those of the webhook: the API server waits for five seconds at most.
+    pub fn webhook() -> Self {
+        Self {
+            connect: Duration::from_secs(1),
+            headers: Duration::from_secs(2),
+            question: Duration::from_millis(4600),
+            pause_waited: Duration::ZERO,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

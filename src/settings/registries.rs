@@ -116,6 +116,15 @@ struct FileHost {
 }
 
 impl Registries {
+    /// The entry that is for this host, as it is written in the file.
+    pub fn named(&self, registry: &str) -> Option<&str> {
+        self.hosts
+            .iter()
+            .map(|(glob, _)| glob)
+            .find(|glob| glob.matches(registry))
+            .map(Glob::as_str)
+    }
+
     /// Reads and checks a `registries.toml`; relative paths in it start at its folder.
     pub fn read(file: &Path) -> Result<Self, Error> {
         let text = super::read(file, MAX_SIZE)?;

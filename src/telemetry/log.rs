@@ -1,12 +1,16 @@
-//! Logs of the long-running roles: one JSON object a line on standard error. Texts from outside are
+//! Logs of the long-running roles: one JSON object a line. Texts from outside are
 //! fields, which the format escapes, never parts of a message.
 
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 
-/// Starts the log; `verbose` tells every request that is sent.
-pub fn start(verbose: bool) {
+/// Starts the log on a writer; `verbose` tells every request that is sent.
+pub fn start<W>(verbose: bool, writer: W)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let level = if verbose { Level::DEBUG } else { Level::INFO };
     let ours = Targets::new().with_target("pullproof", level).with_default(Level::ERROR);
     let lines = tracing_subscriber::fmt::layer()
@@ -15,7 +19,7 @@ pub fn start(verbose: bool) {
         .with_current_span(false)
         .with_span_list(false)
         .with_target(false)
-        .with_writer(std::io::stderr);
+        .with_writer(writer);
     // A second start (in tests) leaves the first as it is.
     let _ = tracing_subscriber::registry().with(lines).with(ours).try_init();
 }

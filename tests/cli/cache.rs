@@ -52,6 +52,33 @@ fn sixty() -> (FakeRegistry, Sandbox) {
 }
 
 #[test]
+fn the_last_line_tells_how_many_answers_are_old_and_how_old() {
+    let registry = FakeRegistry::start_blocking(Config::open());
+    registry.push_image("app", "1", "linux/amd64");
+    registry.push_image("app", "2", "linux/amd64");
+    let image = |tag| pod("p", &format!("{}/app:{tag}", registry.host()));
+    let sandbox = Sandbox::with("pods.yaml", image(1));
+    assert_eq!(validate(&sandbox, &[]).json["summary"]["cached"], 0);
+    sandbox.write("pods.yaml", image(1) + &image(2));
+    let folder = folder(&sandbox).display().to_string();
+    let last = |more: &[&str]| {
+        let arguments = [&["validate", ".", "--cache-dir", &folder], more].concat();
+        sandbox.run(arguments).exits(0).stdout.lines().last().unwrap().to_owned()
+    };
+    let told = "; 1 from an answer ";
+    assert!(last(&["--refresh"]).contains("2 pullable") && !last(&["--refresh"]).contains(told));
+    set_back(&entries(&sandbox, "p"), 400);
+    for format in ["full", "concise", "markdown"] {
+        let line =
+            sandbox.run(["validate", ".", "--cache-dir", &folder, "-o", format]).exits(0).stdout;
+        assert!(line.contains("; 2 from answers up to 6 min old (--refresh asks anew)"), "{line}");
+    }
+    let summary = &validate(&sandbox, &[]).json["summary"];
+    assert_eq!(summary["cached"], 2);
+    assert!(summary["oldestSeconds"].as_u64() >= Some(400), "{summary}");
+}
+
+#[test]
 fn a_second_run_asks_nothing_and_says_how_old_its_answers_are() {
     let (registry, sandbox) = sixty();
     let linux = ["--platform", "linux/amd64"];

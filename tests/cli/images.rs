@@ -210,3 +210,33 @@ fn standard_input_folders_and_patterns_are_read() {
     assert!(!only(["--exclude", "x"]).contains("fleet"));
     assert!(sandbox.run(["images", "apps", "--no-ignore"]).stdout.contains("fleet"));
 }
+
+#[test]
+fn files_are_named_by_a_file_or_by_standard_input() {
+    let sandbox = Sandbox::new();
+    for name in ["a", "b", "c d"] {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: m, image: \"{}:1\"}}]}}\n",
+            name.replace(' ', "-")
+        );
+        sandbox.write(format!("{name}.yaml"), text);
+    }
+    sandbox.write("lines.txt", "a.yaml\r\n\nc d.yaml\n");
+    sandbox.write("zeros.txt", "b.yaml\0c d.yaml\0");
+    let list = |arguments: &[&str]| {
+        sandbox.run(["images", "-o", "concise"].iter().chain(arguments)).exits(0).stdout
+    };
+    assert_eq!(list(&["--files-from", "lines.txt"]), "a:1\nc-d:1\n");
+    assert_eq!(list(&["--files-from", "zeros.txt"]), "b:1\nc-d:1\n");
+    assert_eq!(list(&["b.yaml", "--files-from", "lines.txt"]), "a:1\nb:1\nc-d:1\n");
+    let mut command = sandbox.command();
+    command.args(["images", "-o", "concise", "--files-from", "-"]).write_stdin("b.yaml\n");
+    assert_eq!(Run::of(&mut command).exits(0).stdout, "b:1\n");
+    sandbox.run(["images", "--files-from", "absent.txt"]).exits(2);
+    sandbox.write("wrong.txt", "nowhere.yaml\n");
+    let run = sandbox.run(["images", "--files-from", "wrong.txt"]).exits(2);
+    assert!(run.stderr.contains("nowhere.yaml"), "{}", run.stderr);
+    let mut command = sandbox.command();
+    command.args(["images", "-", "--files-from", "-"]).write_stdin("b.yaml\n");
+    assert!(Run::of(&mut command).exits(2).stderr.contains("standard input"));
+}

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::manifests::{
-    account, docker_config, pod, pod_with, pod_with_secret, secret, secret_in, secret_in_words,
+    account, bare_account, docker_config, pod, pod_with, pod_with_secret, policy, secret,
+    secret_in, secret_in_words,
 };
 use super::sandbox::{Report, Run, Sandbox};
-use crate::support::{Config, FakeRegistry};
+use crate::support::{Config, FakeRegistry, Fault};
 
 /// Wants the login `ci:right` for everything.
 fn private() -> FakeRegistry {
@@ -128,8 +129,120 @@ fn a_secret_that_cannot_be_decoded_stops_every_image_of_the_pod() {
         assert_eq!(report.told(), expected);
         assert_eq!(registry.count(), 0);
     }
-    let report = check(&[two, secret("not json"), free]);
+    let report = check(&[two, secret("not json"), free, bare_account("default")]);
     assert_eq!(report.told()[2], "team/app:1 finding credentials-missing certain deny");
+}
+
+#[test]
+fn a_default_account_that_was_not_read_may_bring_the_login() {
+    let registry = private();
+    let report = check(&[pod("web", &image(&registry))]);
+    assert_eq!(report.told(), ["team/app:1 finding credentials-missing likely warn"]);
+    report.says("app:1", "ServiceAccount default could not be read here and may bring the login");
+    assert_eq!(report.code, 0);
+    let report = check(&[pod("web", &image(&registry)), bare_account("default")]);
+    assert_eq!(report.told(), ["team/app:1 finding credentials-missing certain deny"]);
+    assert_eq!(report.code, 1);
+}
+
+#[test]
+fn what_only_a_login_of_ones_own_pulls_is_counted_apart() {
+    let registry = private();
+    registry.push_image("team/app", "2", "linux/amd64");
+    let sandbox = Sandbox::with("all.yaml", pod("web", &image(&registry)));
+    sandbox.write("auth.txt", login(&registry));
+    let flag = format!("{}/team/app:2", registry.host());
+    let arguments = ["validate", ".", "--image", &flag, "--authfile", "auth.txt"];
+    let text = sandbox.run(arguments).exits(0).stdout;
+    let counts = "2 images in 1 file: 1 pullable, 1 pullable with your login only, 2 notes";
+    assert!(text.contains(counts), "{text}");
+    let title = format!("note: {} pulls with your own login only\n", image(&registry));
+    assert!(text.contains(&title), "{text}");
+    let report = sandbox.validate(&arguments[2..]);
+    let summary = &report.json["summary"];
+    assert_eq!((&summary["pullable"], &summary["ownOnly"]), (&2.into(), &1.into()));
+}
+
+#[test]
+fn a_login_that_was_never_asked_for_is_not_blamed() {
+    let registry = FakeRegistry::start_blocking(Config::open());
+    registry.push_image("team/app", "1", "linux/amd64");
+    registry.fault(Fault::in_repository("team/app").answer(403));
+    let report = check(&[pod_with_secret("web", &image(&registry)), secret(&login(&registry))]);
+    assert_eq!(report.told(), ["team/app:1 finding absent-or-private certain deny"]);
+    let finding = report.of("app:1")["findings"][0]["text"].as_str().unwrap();
+    let host = registry.host();
+    let expected = format!("{host}/team/app:1 is absent or private; {host} does not say which");
+    assert_eq!(finding, expected);
+}
+
+#[test]
+fn the_host_that_a_registry_redirects_to_is_named_where_it_refuses() {
+    let (registry, other) = (
+        FakeRegistry::start_blocking(Config::open()),
+        FakeRegistry::start_blocking(Config::open()),
+    );
+    other.fault(Fault::in_repository("team/app").answer(403));
+    let away = format!("http://{}", other.host());
+    registry.fault(Fault::in_repository("team/app").redirect_to_host(&away));
+    let report = check(&[pod("web", &image(&registry)), bare_account("default")]);
+    assert_eq!(report.told(), ["team/app:1 finding absent-or-private certain deny"]);
+    let who =
+        format!("{}, where {} redirects to, does not say which", other.host(), registry.host());
+    report.says("app:1", &who);
+}
+
+#[test]
+fn no_namespace_and_the_namespace_default_are_the_same() {
+    let registry = private();
+    let here = |text: String, namespace: &str| text.replace("namespace: shop", namespace);
+    let (default, none) = ("namespace: default", "labels: {}");
+    for (of_pod, of_secret) in [(default, none), (none, default), (none, none)] {
+        let manifests = [
+            here(pod_with_secret("web", &image(&registry)), of_pod),
+            here(secret(&login(&registry)), of_secret),
+        ];
+        let report = check(&manifests);
+        assert_eq!(report.told(), ["team/app:1 pullable allow"], "{of_pod} {of_secret}");
+    }
+    let elsewhere =
+        [pod_with_secret("web", &image(&registry)), secret_in("other", &login(&registry))];
+    assert_ne!(check(&elsewhere).told(), ["team/app:1 pullable allow"]);
+}
+
+#[test]
+fn what_is_named_and_not_among_the_files_is_told_once() {
+    let registry = private();
+    let two =
+        pod_with_secret("web", &image(&registry)) + &pod_with_secret("api", &image(&registry));
+    let account = pod_with("job", &image(&registry), &["serviceAccountName: builder"]);
+    let report = check(&[two, account, pod("free", &image(&registry))]);
+    let notes = report.json["notes"].as_array().unwrap();
+    let told: Vec<_> = notes.iter().filter(|note| note["id"] == "login-not-read").collect();
+    assert_eq!(told.len(), 1, "{notes:?}");
+    let text = told[0]["text"].as_str().unwrap();
+    let listed = "ServiceAccount builder in namespace shop, secret pull in namespace shop";
+    assert!(text.ends_with(listed), "{text}");
+}
+
+#[test]
+fn a_secret_that_no_image_of_its_pod_needs_is_listed_and_a_policy_can_act_on_it() {
+    let registry = FakeRegistry::start_blocking(Config::open());
+    registry.push_image("team/app", "1", "linux/amd64");
+    let unused = secret(&docker_config("ghcr.io", "ci", "right"));
+    let used = secret(&docker_config(&registry.host(), "ci", "right"));
+    for (secret, expected) in [(unused, true), (used, false)] {
+        let web = pod_with_secret("web", &image(&registry));
+        let sandbox = Sandbox::with("all.yaml", web + &secret);
+        let report = sandbox.validate(&[]);
+        assert_eq!(report.told(), ["team/app:1 pullable allow"]);
+        let findings = report.results()[0]["findings"].to_string();
+        assert_eq!(findings.contains("credential-unused"), expected, "{findings}");
+        sandbox
+            .write("policy.yml.txt", policy("{causes: [{id: credential-unused, action: Deny}]}"));
+        let report = sandbox.validate(&["--policy", "policy.yml.txt"]);
+        assert_eq!(report.code == 1, expected, "{}", report.json);
+    }
 }
 
 #[test]

@@ -59,6 +59,13 @@ pub fn account(name: &str) -> String {
     )
 }
 
+/// A ServiceAccount in namespace `shop` that brings nothing.
+pub fn bare_account(name: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}, namespace: shop}}\n"
+    )
+}
+
 /// An ImageCheckPolicy named `p` with this spec, in JSON or in one line of YAML.
 pub fn policy(spec: &str) -> String {
     format!(

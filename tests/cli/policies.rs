@@ -263,3 +263,61 @@ fn a_policy_file_that_is_wrong_is_misuse_and_names_the_field() {
     }
     sandbox.run(["validate", "pod.yaml", "--offline", "--policy", "nowhere.yaml"]).exits(2);
 }
+
+#[test]
+fn a_placeholder_is_warned_of_and_a_policy_says_otherwise() {
+    let registry = registry();
+    let text = pod("p", "repo/app:${TAG}");
+    let sandbox = Sandbox::with("pods.yaml", &text);
+    let run = sandbox.run(["validate", "."]).exits(0);
+    assert!(run.stdout.contains("warning[unresolved-placeholder]: "), "{}", run.stdout);
+    assert!(run.stdout.contains("no images in 1 file: 0 pullable, 1 warning ("), "{}", run.stdout);
+    for (action, verdict) in [("Deny", "deny"), ("Warn", "warn"), ("Allow", "allow")] {
+        let spec = format!("{{causes: [{{id: unresolved-placeholder, action: {action}}}]}}");
+        let report = judged(&registry, &text, &spec);
+        assert_eq!(verdicts(&report), [verdict]);
+        assert_eq!(report.results()[0]["findings"][0]["id"], "unresolved-placeholder");
+        assert_eq!(report.json["summary"]["images"], 0);
+        assert_eq!(report.code, i32::from(action == "Deny"));
+    }
+    let listed = sandbox.run(["images", ".", "-o", "json"]).exits(2);
+    assert_eq!(listed.stdout, "");
+}
+
+#[test]
+fn a_pull_policy_that_does_not_fit_is_a_note_and_a_policy_may_deny_it() {
+    let registry = registry();
+    registry.push_image("app", "stable", "linux/amd64");
+    let image = |tag: &str| format!("{}/app:{tag}", registry.host());
+    let with = |tag: &str, policy: &str| {
+        pod("p", &image(tag)) + &format!("    imagePullPolicy: {policy}\n")
+    };
+    let unfit = |report: &Report| {
+        let findings = report.results()[0]["findings"].to_string();
+        findings.contains("pull-policy-unfit")
+    };
+    for (tag, policy, expected) in [
+        ("latest", "IfNotPresent", true),
+        ("stable", "IfNotPresent", true),
+        ("stable", "Always", false),
+        ("latest", "Always", false),
+        ("1", "IfNotPresent", false),
+        ("1", "Always", false),
+    ] {
+        let sandbox = Sandbox::with("pods.yaml", with(tag, policy));
+        let report = sandbox.validate(&[]);
+        assert_eq!((unfit(&report), report.code), (expected, 0), "{tag} {policy}");
+    }
+    let note = Sandbox::with("pods.yaml", with("stable", "IfNotPresent"))
+        .run(["validate", ".", "-o", "concise"])
+        .exits(0);
+    assert!(note.stdout.contains(": note[pull-policy-unfit]: "), "{}", note.stdout);
+    let deny = "{causes: [{id: pull-policy-unfit, action: Deny}]}";
+    assert_eq!(judged(&registry, &with("stable", "IfNotPresent"), deny).code, 1);
+    assert_eq!(judged(&registry, &with("1", "IfNotPresent"), deny).code, 0);
+
+    let sandbox = Sandbox::with("pods.yaml", pod("p", "october-web"));
+    let settings = sandbox.write_home("registries.toml", "local = ['october-*']\n");
+    let report = sandbox.validate(&["--registries", settings.to_str().unwrap()]);
+    assert!(unfit(&report), "{}", report.json);
+}

@@ -231,3 +231,33 @@ fn the_schemas_are_printed_and_name_every_format() {
     assert_eq!(registries["title"], "registries.toml");
     sandbox.run(["config", "schema", "policy"]).exits(2);
 }
+
+#[test]
+fn ignore_rules_that_nothing_came_of_are_told() {
+    let registry = FakeRegistry::start_blocking(Config::open());
+    registry.push_image("app", "1", "linux/amd64");
+    let host = registry.host();
+    let rule = |image: &str, cause: &str| {
+        format!("[[ignore]]\nimage = '{image}'\ncause = '{cause}'\nreason = 'x'\n")
+    };
+    let settings = "inputs = ['apps']\n".to_owned()
+        + &rule(&format!("{host}/app"), "tag-not-found")
+        + &rule("ghcr.io/**", "tag-not-found")
+        + &rule(&format!("{host}/gone"), "tag-not-found");
+    let sandbox = Sandbox::with("pullproof.toml", settings);
+    registry.push_image("gone", "1", "linux/amd64");
+    sandbox.write("apps/a.yaml", pod("a", &format!("{host}/app:1")));
+    sandbox.write("apps/b.yaml", pod("b", &format!("{host}/gone:2")));
+    let notes = |arguments: &[&str]| -> Vec<String> {
+        let run = sandbox.run(["validate", "-o", "json"].iter().chain(arguments)).exits(0);
+        let notes = run.json()["notes"].as_array().unwrap().clone();
+        notes.iter().map(|note| format!("{} {}", note["id"], note["text"])).collect()
+    };
+    let all = notes(&[]);
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert!(all[0].contains("unused-ignore") && all[0].contains("/app\\\""), "{all:?}");
+    assert!(all[1].contains("unmet-ignore") && all[1].contains("ghcr.io/**"), "{all:?}");
+    // Of a part of the repository a rule for the rest says nothing.
+    assert_eq!(notes(&["apps/b.yaml"]), [""; 0]);
+    assert_eq!(notes(&["apps/a.yaml"]).len(), 1);
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::manifests::{docker_config, pod, pod_with_secret, secret};
+use super::manifests::{bare_account, docker_config, pod, pod_with_secret, secret};
 use super::sandbox::{Report, Run, Sandbox};
 use crate::support::tls::Authority;
 use crate::support::{Config, FakeRegistry, Trap, closed_port};
@@ -81,7 +81,7 @@ fn a_host_that_must_not_be_asked_and_a_local_name_are_not() {
 #[test]
 fn nodes_that_may_log_in_make_a_credential_finding_likely() {
     let registry = with_image(Config::basic());
-    let manifests = pod("p", &image(&registry));
+    let manifests = pod("p", &image(&registry)) + &bare_account("default");
     let told = |known: &str| {
         let settings =
             format!("[registry.\"{}\"]\nnode_credentials = \"{known}\"\n", registry.host());

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::manifests::{pod, pod_with};
+use super::manifests::{docker_config, pod, pod_with};
 use super::sandbox::{Run, Sandbox};
 use crate::support::{Config, FakeRegistry, Fault, closed_port};
 
@@ -38,7 +38,11 @@ fn the_report_has_the_fields_of_its_schema_and_no_others() {
     assert_eq!(document["schema"], "pullproof.report.v1");
     assert_eq!(keys(document), "notes results schema summary");
     let summary = &document["summary"];
-    assert_eq!(keys(summary), "deny findings images inconclusive pullable requests seconds warn");
+    assert_eq!(
+        keys(summary),
+        "cached deny findings images inconclusive neverPulled oldestSeconds ownOnly pullable \
+         requests seconds warn"
+    );
     let counts = ["images", "pullable", "findings", "inconclusive", "deny", "warn"];
     assert_eq!(counts.map(|name| summary[name].as_u64().unwrap()), [2, 1, 2, 0, 2, 0]);
     assert_eq!(summary["requests"], registry.count());
@@ -179,6 +183,32 @@ fn an_image_that_is_never_pulled_is_not_asked() {
     let report = Sandbox::with("pod.yaml", manifest).validate(&["--inconclusive=fail"]);
     assert_eq!(report.told(), ["app:1.4.1 inconclusive not-asked allow"]);
     assert_eq!((report.code, registry.count()), (0, 0));
+}
+
+#[test]
+fn an_image_that_is_never_pulled_is_no_doubt_and_no_block_of_lines() {
+    let registry = open();
+    let manifest =
+        pod("a", &format!("{}/app:1.4.1", registry.host())) + "    imagePullPolicy: Never\n";
+    let sandbox = Sandbox::with("pod.yaml", manifest);
+    let text = sandbox.run(["validate", "."]).exits(0).stdout;
+    assert!(text.starts_with("1 image in 1 file: 0 pullable, 1 never pulled ("), "{text}");
+    let summary = &sandbox.validate(&[]).json["summary"];
+    assert_eq!((&summary["inconclusive"], &summary["neverPulled"]), (&0.into(), &1.into()));
+}
+
+#[test]
+fn a_flag_and_a_pod_that_name_one_image_are_two_questions() {
+    let registry = FakeRegistry::start_blocking(Config::basic().user("ci", "right"));
+    registry.push_image("app", "1", "linux/amd64");
+    let image = format!("{}/app:1", registry.host());
+    let account = "---\napiVersion: v1\nkind: ServiceAccount\n\
+                   metadata: {name: default, namespace: shop}\n";
+    let sandbox = Sandbox::with("pod.yaml", pod("a", &image) + account);
+    sandbox.write("auth.txt", docker_config(&registry.host(), "ci", "right"));
+    let report = sandbox.validate(&["--image", &image, "--authfile", "auth.txt"]);
+    let expected = ["app:1 finding credentials-missing certain deny", "app:1 pullable allow"];
+    assert_eq!(report.told(), expected);
 }
 
 #[test]

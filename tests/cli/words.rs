@@ -13,8 +13,7 @@ fn said(arguments: &[&str]) -> String {
 #[test]
 fn every_cause_and_every_reason_is_explained_and_listed() {
     let list = said(&["explain"]);
-    let ids =
-        Cause::all().map(Cause::id).chain(Reason::own().into_iter().map(|reason| reason.id()));
+    let ids = Cause::all().map(Cause::id).chain(Reason::own().map(Reason::id));
     for id in ids {
         let text = said(&["explain", id]);
         assert!(text.starts_with(&format!("{id} (")) && text.lines().count() > 3, "{text}");
@@ -34,7 +33,47 @@ fn a_name_is_explained_as_a_runtime_understands_it() {
     ] {
         assert!(text.contains(row), "{row}{text}");
     }
-    assert!(said(&["explain", "Nginx"]).contains("invalid-reference: "));
+}
+
+#[test]
+fn a_text_that_is_no_reference_is_told_and_misuse() {
+    let run = Sandbox::new().run(["explain", "Nginx"]).exits(2);
+    assert!(run.stdout.contains("invalid-reference: "), "{}", run.stdout);
+}
+
+#[test]
+fn a_mistyped_cause_names_the_nearest_one() {
+    for (typed, meant) in [
+        ("tag-not-foud", "tag-not-found"),
+        ("Tag-Not-Found", "tag-not-found"),
+        ("tag_not_found", "tag-not-found"),
+        ("TIMEOUT", "timeout"),
+        ("realm-not-trustd", "realm-not-trusted"),
+    ] {
+        let run = Sandbox::new().run(["explain", typed]).exits(2);
+        assert_eq!(run.stdout, "");
+        assert!(run.stderr.contains(&format!("there is no cause \"{typed}\"")), "{}", run.stderr);
+        assert!(
+            run.stderr.contains(&format!("hint: pullproof explain {meant}\n")),
+            "{}",
+            run.stderr
+        );
+    }
+    // Images all of them, however short.
+    for image in ["redis", "tag-not-foud:1", "team/timeot", "node", "postgres"] {
+        Sandbox::new().run(["explain", image]).exits(0);
+    }
+}
+
+#[test]
+fn reasons_of_the_webhook_are_marked() {
+    let list = said(&["explain"]);
+    for reason in Reason::own() {
+        let line = list.lines().find(|line| line.trim_start().starts_with(reason.id())).unwrap();
+        assert_eq!(line.ends_with(" (webhook only)"), reason.is_of_webhook(), "{line}");
+        let text = said(&["explain", reason.id()]);
+        assert_eq!(text.contains("Only the webhook"), reason.is_of_webhook(), "{text}");
+    }
 }
 
 #[test]

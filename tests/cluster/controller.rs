@@ -74,7 +74,8 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: NAMESPAC
 subjects: [{kind: ServiceAccount, name: controller, namespace: NAMESPACE}]
 "#;
 
-const KIND: &str = r#"
+/// The kind of policies as an older definition may be: it takes anything.
+const LOOSE_KIND: &str = r#"
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: imagecheckpolicies.pullproof.dev}
@@ -101,8 +102,13 @@ struct Place {
 
 impl Place {
     async fn new(stem: &str) -> Self {
+        static DEFINED: OnceLock<()> = OnceLock::new();
         let cluster = Cluster::shared();
-        define_policies(cluster);
+        DEFINED.get_or_init(|| define_policies(cluster, &printed_kind()));
+        Self::of(cluster, stem).await
+    }
+
+    async fn of(cluster: &'static Cluster, stem: &str) -> Self {
         let namespace = cluster.namespace(stem).await;
         cluster.apply(&RIGHTS.replace("NAMESPACE", &namespace));
         Self { cluster, namespace, client: cluster.client().await }
@@ -212,7 +218,7 @@ impl Place {
     async fn spoil(&self, kind: &str) {
         let path = "/webhooks/0/clientConfig/caBundle";
         let foreign = STANDARD.encode(crate::support::pki::Authority::new().pem());
-        let patch = json!([{"op": "replace", "path": path, "value": foreign}]);
+        let patch = json!([{"op": "add", "path": path, "value": foreign}]);
         let said = self.cluster.kubectl(&[
             "patch",
             kind,
@@ -238,15 +244,17 @@ impl Place {
     }
 }
 
-/// Defines the kind of policies, once.
-fn define_policies(cluster: &Cluster) {
-    static DEFINED: OnceLock<()> = OnceLock::new();
-    DEFINED.get_or_init(|| {
-        cluster.apply(KIND);
-        let kind = "crd/imagecheckpolicies.pullproof.dev";
-        let wait = ["wait", "--for=condition=Established", "--timeout=60s", kind];
-        cluster.kubectl(&wait).expect_ok();
-    });
+fn define_policies(cluster: &Cluster, kind: &str) {
+    cluster.apply(kind);
+    let name = "crd/imagecheckpolicies.pullproof.dev";
+    let wait = ["wait", "--for=condition=Established", "--timeout=60s", name];
+    cluster.kubectl(&wait).expect_ok();
+}
+
+/// What `pullproof crds` prints.
+fn printed_kind() -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pullproof")).arg("crds").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A running `pullproof controller`, killed with its owner.
@@ -320,7 +328,8 @@ async fn certificates_are_made_and_both_configurations_trust_them() {
     assert!(metrics.contains("pullproof_controller_certificate_renewals_total 1"), "{metrics}");
     let log = program.log();
     assert!(log.contains("there was no Secret"), "{log}");
-    assert!(!log.contains("PRIVATE KEY") && !log.contains("could not be written"), "{log}");
+    assert!(!log.contains("an Event could not be written"), "{log}");
+    assert!(!log.contains("PRIVATE KEY"), "{log}");
     let key = part(&place.secret().await.unwrap(), "tls.key").unwrap();
     assert!(key.lines().skip(1).all(|line| line.starts_with("-----") || !log.contains(line)));
 }
@@ -483,7 +492,11 @@ async fn a_torn_secret_is_made_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_says_whether_it_is_accepted() {
-    let place = Place::new("policy").await;
+    // The real definition refuses most of what is invalid before anyone can read it.
+    static OLDER: OnceLock<Cluster> = OnceLock::new();
+    let cluster = OLDER.get_or_init(Cluster::start);
+    define_policies(cluster, LOOSE_KIND);
+    let place = Place::of(cluster, "policy").await;
     let _program = place.start();
     let name = &place.namespace;
     let apply = |spec: Value| {
@@ -523,6 +536,43 @@ async fn a_policy_says_whether_it_is_accepted() {
     assert_eq!(risky[0]["status"], "True");
     assert_eq!(risky[1]["type"], "Risk");
     assert_eq!(risky[1]["reason"], "InconclusiveDenied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_definition_takes_the_status_of_a_policy() {
+    let place = Place::new("printed").await;
+    let _program = place.start();
+    let policy = json!({
+        "apiVersion": "pullproof.dev/v1alpha1", "kind": "ImageCheckPolicy",
+        "metadata": {"name": place.namespace}, "spec": {"action": "Warn"},
+    });
+    place.cluster.apply(&policy.to_string());
+    let arguments = ["get", "icheck", &place.namespace, "-o"];
+    until("a status", async || {
+        let path = "jsonpath={.status.conditions[?(@.type==\"Accepted\")].status}";
+        let said = place.cluster.kubectl(&[&arguments[..], &[path]].concat()).expect_ok();
+        (said == "True").then_some(())
+    })
+    .await;
+    let table = place.cluster.kubectl(&[&arguments[..], &["wide"]].concat()).expect_ok();
+    assert!(table.contains("ACCEPTED") && table.contains("True"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_of_someone_else_are_left_to_them_and_drifts_told() {
+    let place = Place::new("others").await;
+    place.apply_configurations();
+    place.spoil(KINDS[0]).await;
+    let theirs = place.bundle(KINDS[0]).await;
+    let settings = Settings { certificate_secret: None, ..place.settings("others") };
+    let (task, health) = place.run(settings).await;
+    let delete = ["delete", KINDS[1], &place.namespace];
+    place.cluster.kubectl(&delete).expect_ok();
+    let told = "webhook_configuration_drift{configuration=\"validating\",drift=\"missing\"} 1";
+    until("the drift", async || health.metrics.text().contains(told).then_some(())).await;
+    assert_eq!(place.bundle(KINDS[0]).await, theirs);
+    assert!(place.secret().await.is_none());
+    task.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{About, Object, Step, Walker};
 use crate::image::Role;
-use crate::manifest::placeholder::is_possible;
+use crate::manifest::fields;
 use crate::manifest::pod_spec::{self, Trust};
 use crate::manifest::yaml::Node;
 
@@ -62,7 +62,7 @@ impl<'d> Walker<'_, 'd> {
     /// `container: {image: ..}`, as operators have it where there is only one.
     fn single(&mut self, parent: Node<'d>, value: Node<'d>, object: &Object) {
         let Some(image) = value.get("image") else { return };
-        let Some(text) = image.as_str().filter(|text| is_possible(text)) else { return };
+        let Some(text) = fields::possible(image) else { return };
         let about = About {
             role: Role::Container,
             policy: pod_spec::policy(value, "imagePullPolicy"),

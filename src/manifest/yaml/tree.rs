@@ -130,6 +130,16 @@ impl<'d> Node<'d> {
         matches!(&self.data().content, Content::Scalar(text, Style::Plain) if scalar::is_null(text))
     }
 
+    /// Whether kubectl reads a plain scalar as a number or a boolean, so that no string is sent.
+    pub fn is_number_or_boolean(self) -> bool {
+        match &self.data().content {
+            Content::Scalar(text, Style::Plain) => {
+                matches!(scalar::to_json(text), Value::Bool(_) | Value::Number(_))
+            }
+            _ => false,
+        }
+    }
+
     pub fn is_mapping(self) -> bool {
         matches!(self.data().content, Content::Mapping(_))
     }

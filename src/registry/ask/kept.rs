@@ -51,12 +51,12 @@ impl Registry {
         &self,
         key: &ContentKey,
         mask: &Mask,
-        read: &impl AsyncFn() -> Result<Cached, Unread>,
+        read: impl Future<Output = Result<Cached, Unread>>,
     ) -> Result<Cached, Unread> {
         if let Some(content) = self.disk.as_ref().and_then(|disk| disk.content(key)) {
             return Ok(content);
         }
-        let content = read().await?;
+        let content = read.await?;
         let (asked, mask, kept) = (key.clone(), mask.clone(), content.clone());
         let is_secret = move |text: &str| mask.covers(text);
         self.keep(move |disk| disk.keep_content(&asked, &kept, is_secret)).await;

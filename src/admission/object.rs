@@ -1,0 +1,444 @@
+//! The objects that are admitted, read from their JSON by borrowing: a Pod, or what makes Pods, to
+//! image uses. The same fields as the manifest walker reads (a test holds the two together); typed,
+//! since a webhook reads thousands of Pods a second and needs no spans.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::review::{Kind, text};
+use crate::image::usage::{
+    ImageUse, NodeConstraints, NodeRequirement, ObjectName, Ownership, Site, Toleration, Workload,
+};
+use crate::image::{PullPolicy, Reference, Role};
+
+/// An object as far as admission looks at it.
+#[derive(Debug, Deserialize)]
+pub struct Object<'a> {
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    pub metadata: Metadata<'a>,
+    #[serde(borrow, default)]
+    spec: Option<&'a RawValue>,
+    /// Of a PodTemplate, which has no spec.
+    #[serde(borrow, default)]
+    template: Option<&'a RawValue>,
+}
+
+/// `metadata`, as far as it is looked at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata<'a> {
+    #[serde(borrow, default, deserialize_with = "text")]
+    name: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    generate_name: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub uid: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub deletion_timestamp: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    pub annotations: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    owner_references: Vec<Owner<'a>>,
+}
+
+/// An entry of `ownerReferences`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Owner<'a> {
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub api_version: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub kind: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub name: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub uid: Cow<'a, str>,
+    #[serde(default)]
+    controller: Option<bool>,
+}
+
+impl<'a> Metadata<'a> {
+    /// The name, or the prefix the API server makes one from.
+    pub fn name(&self) -> &str {
+        if self.name.is_empty() { &self.generate_name } else { &self.name }
+    }
+
+    /// The controller that made it. A mirror Pod is owned by its Node, which makes nothing from a
+    /// template.
+    pub fn owner(&self) -> Option<&Owner<'a>> {
+        let is_owner = |owner: &&Owner<'_>| owner.controller == Some(true) && owner.kind != "Node";
+        self.owner_references.iter().find(is_owner)
+    }
+
+    fn ownership(&self) -> Ownership {
+        if self.owner().is_some() { Ownership::OwnedPod } else { Ownership::BarePod }
+    }
+}
+
+/// A Pod spec, as far as it decides what is pulled and how.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodSpec<'a> {
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    init_containers: Vec<Container<'a>>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    containers: Vec<Container<'a>>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    ephemeral_containers: Vec<Container<'a>>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    volumes: Vec<Volume<'a>>,
+    /// `None` when absent or `null`, which is where a patch has to make the list.
+    #[serde(borrow, default)]
+    pub image_pull_secrets: Option<Vec<Named<'a>>>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    service_account_name: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    node_selector: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    affinity: Affinity<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    tolerations: Vec<Tolerated<'a>>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    node_name: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    os: Named<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Tolerated<'a> {
+    #[serde(borrow, default, deserialize_with = "text")]
+    key: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    operator: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    value: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    effect: Cow<'a, str>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Container<'a> {
+    #[serde(borrow, default, deserialize_with = "text")]
+    name: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    image: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    image_pull_policy: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    restart_policy: Cow<'a, str>,
+}
+
+impl Container<'_> {
+    fn is_injected(&self) -> bool {
+        self.name == "istio-proxy" && self.image == "auto"
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Volume<'a> {
+    #[serde(borrow, default, deserialize_with = "text")]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    image: Option<ImageVolume<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageVolume<'a> {
+    #[serde(borrow, default, deserialize_with = "text")]
+    reference: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    pull_policy: Cow<'a, str>,
+}
+
+/// Something with a name.
+#[derive(Debug, Default, Deserialize)]
+pub struct Named<'a> {
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub name: Cow<'a, str>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Affinity<'a> {
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    node_affinity: NodeAffinity<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeAffinity<'a> {
+    #[serde(
+        borrow,
+        default,
+        rename = "requiredDuringSchedulingIgnoredDuringExecution",
+        deserialize_with = "or_default"
+    )]
+    required: NodeSelector<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeSelector<'a> {
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    node_selector_terms: Vec<Term<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Term<'a> {
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    match_expressions: Vec<Requirement<'a>>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    match_fields: Vec<Requirement<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Requirement<'a> {
+    #[serde(borrow, default, deserialize_with = "text")]
+    key: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    operator: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    values: Vec<Cow<'a, str>>,
+}
+
+/// `null` is what an absent field is.
+fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Where the Pod spec of a kind stands.
+fn prefix(kind: &Kind<'_>) -> Option<&'static str> {
+    match (&*kind.group, &*kind.kind) {
+        ("", "Pod") => Some("spec"),
+        ("", "PodTemplate") => Some("template.spec"),
+        ("", "ReplicationController")
+        | ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+        | ("batch", "Job") => Some("spec.template.spec"),
+        ("batch", "CronJob") => Some("spec.jobTemplate.spec.template.spec"),
+        _ => None,
+    }
+}
+
+/// An object with the Pod spec that it is or makes.
+#[derive(Debug)]
+pub struct Admitted<'a> {
+    pub metadata: Metadata<'a>,
+    pub spec: PodSpec<'a>,
+    prefix: &'static str,
+    is_pod: bool,
+}
+
+/// Reads an object of a kind; `None` for a kind that makes no Pods.
+pub fn read<'a>(kind: &Kind<'_>, object: &'a RawValue) -> Option<serde_json::Result<Admitted<'a>>> {
+    let prefix = prefix(kind)?;
+    Some(Admitted::read(kind, prefix, object))
+}
+
+#[derive(Deserialize, Default)]
+struct WithSpec<'a> {
+    #[serde(borrow, default)]
+    spec: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+struct WithTemplate<'a> {
+    #[serde(borrow, default)]
+    template: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct WithJobTemplate<'a> {
+    #[serde(borrow, default)]
+    job_template: Option<&'a RawValue>,
+}
+
+impl<'a> Admitted<'a> {
+    fn read(kind: &Kind<'_>, prefix: &'static str, raw: &'a RawValue) -> serde_json::Result<Self> {
+        let object: Object<'a> = serde_json::from_str(raw.get())?;
+        let spec_of = |raw: Option<&'a RawValue>| -> serde_json::Result<Option<&'a RawValue>> {
+            Ok(inner::<WithSpec<'a>>(raw)?.spec)
+        };
+        let template_of = |raw: Option<&'a RawValue>| -> serde_json::Result<Option<&'a RawValue>> {
+            spec_of(inner::<WithTemplate<'a>>(raw)?.template)
+        };
+        let spec = match &*kind.kind {
+            "Pod" => object.spec,
+            "PodTemplate" => spec_of(object.template)?,
+            "CronJob" => {
+                template_of(spec_of(inner::<WithJobTemplate<'a>>(object.spec)?.job_template)?)?
+            }
+            _ => template_of(object.spec)?,
+        };
+        let spec = inner::<PodSpec<'a>>(spec)?;
+        Ok(Self { metadata: object.metadata, spec, prefix, is_pod: kind.kind == "Pod" })
+    }
+
+    /// Whether it is a Pod itself.
+    pub fn is_pod(&self) -> bool {
+        self.is_pod
+    }
+
+    /// The images, with the workload around them as the namespace of the request has it.
+    pub fn uses(&self, kind: &Kind<'_>, namespace: &str) -> Vec<ImageUse> {
+        let workload = Arc::new(self.workload(kind, namespace));
+        let mut uses = Vec::with_capacity(self.spec.containers.len() + 2);
+        let lists = [
+            ("initContainers", Role::Init, &self.spec.init_containers),
+            ("containers", Role::Container, &self.spec.containers),
+            ("ephemeralContainers", Role::Ephemeral, &self.spec.ephemeral_containers),
+        ];
+        let mut add = |text: &str, path: String, role, policy: &str| {
+            uses.push(ImageUse {
+                text: text.to_owned(),
+                reference: Reference::parse(text),
+                site: Site { place: None, path },
+                role,
+                pull_policy: PullPolicy::parse(policy),
+                workload: Arc::clone(&workload),
+                guess: false,
+            });
+        };
+        for (field, role, list) in lists {
+            for (index, container) in list.iter().enumerate() {
+                // A template may leave an image to others; Istio writes that of its proxy later.
+                if container.image.is_empty() || container.is_injected() {
+                    continue;
+                }
+                let restarts = role == Role::Init && container.restart_policy == "Always";
+                let role = if restarts { Role::Sidecar } else { role };
+                let path = format!("{}.{field}[{index}].image", self.prefix);
+                add(&container.image, path, role, &container.image_pull_policy);
+            }
+        }
+        for (index, volume) in self.spec.volumes.iter().enumerate() {
+            if let Some(image) = volume.image.as_ref().filter(|image| !image.reference.is_empty()) {
+                let path = format!("{}.volumes[{index}].image.reference", self.prefix);
+                add(&image.reference, path, Role::Volume, &image.pull_policy);
+            }
+        }
+        uses
+    }
+
+    /// Every image text, as often as it stands there.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let spec = &self.spec;
+        let containers =
+            spec.init_containers.iter().chain(&spec.containers).chain(&spec.ephemeral_containers);
+        let volumes = spec.volumes.iter().filter_map(|volume| volume.image.as_ref());
+        containers
+            .map(|container| &*container.image)
+            .chain(volumes.map(|image| &*image.reference))
+            .filter(|text| !text.is_empty())
+    }
+
+    /// The container or volume whose image stands at a path that [`uses`](Self::uses) gave.
+    pub fn name_at(&self, path: &str) -> &str {
+        let rest = path.strip_prefix(self.prefix).and_then(|rest| rest.strip_prefix('.'));
+        let Some((field, rest)) = rest.and_then(|rest| rest.split_once('[')) else { return "" };
+        let index = rest.split_once(']').and_then(|(index, _)| index.parse::<usize>().ok());
+        let Some(index) = index else {
+            return "";
+        };
+        let name = match field {
+            "initContainers" => self.spec.init_containers.get(index).map(|it| &it.name),
+            "containers" => self.spec.containers.get(index).map(|it| &it.name),
+            "ephemeralContainers" => self.spec.ephemeral_containers.get(index).map(|it| &it.name),
+            "volumes" => self.spec.volumes.get(index).map(|it| &it.name),
+            _ => None,
+        };
+        name.map(|name| &**name).unwrap_or_default()
+    }
+
+    fn workload(&self, kind: &Kind<'_>, namespace: &str) -> Workload {
+        let spec = &self.spec;
+        let account = &*spec.service_account_name;
+        Workload {
+            object: ObjectName {
+                api_version: kind.api_version(),
+                kind: kind.kind.clone().into_owned(),
+                namespace: namespace.to_owned(),
+                name: self.metadata.name().to_owned(),
+            },
+            ownership: if self.is_pod { self.metadata.ownership() } else { Ownership::Workload },
+            service_account: (!account.is_empty()).then(|| account.to_owned()),
+            pull_secrets: spec
+                .image_pull_secrets
+                .iter()
+                .flatten()
+                .map(|secret| secret.name.clone().into_owned())
+                .collect(),
+            constraints: self.constraints(&kind.kind),
+        }
+    }
+
+    fn constraints(&self, kind: &str) -> NodeConstraints {
+        let spec = &self.spec;
+        let terms = &spec.affinity.node_affinity.required.node_selector_terms;
+        NodeConstraints {
+            node_name: (!spec.node_name.is_empty()).then(|| owned(&spec.node_name)),
+            node_selector: spec.node_selector.iter().map(|(k, v)| (owned(k), owned(v))).collect(),
+            // A term without any requirement matches no node, so it is no alternative.
+            affinity_terms: terms.iter().map(Term::owned).filter(|it| !it.is_empty()).collect(),
+            tolerations: spec
+                .tolerations
+                .iter()
+                .map(Tolerated::owned)
+                .chain(Toleration::of_controller(kind))
+                .collect(),
+            os_name: (!spec.os.name.is_empty()).then(|| owned(&spec.os.name)),
+        }
+    }
+}
+
+fn owned(text: &Cow<'_, str>) -> String {
+    text.clone().into_owned()
+}
+
+impl Term<'_> {
+    fn owned(&self) -> Vec<NodeRequirement> {
+        let labels = self.match_expressions.iter().map(|it| it.owned(false));
+        labels.chain(self.match_fields.iter().map(|it| it.owned(true))).collect()
+    }
+}
+
+impl Requirement<'_> {
+    fn owned(&self, is_field: bool) -> NodeRequirement {
+        NodeRequirement {
+            key: owned(&self.key),
+            operator: owned(&self.operator),
+            values: self.values.iter().map(owned).collect(),
+            is_field,
+        }
+    }
+}
+
+impl Tolerated<'_> {
+    fn owned(&self) -> Toleration {
+        Toleration {
+            key: owned(&self.key),
+            operator: owned(&self.operator),
+            value: owned(&self.value),
+            effect: owned(&self.effect),
+        }
+    }
+}
+
+/// What stands in a raw value; nothing for `null` and for none.
+fn inner<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> serde_json::Result<T> {
+    match raw {
+        None => Ok(T::default()),
+        Some(raw) => Ok(serde_json::from_str::<Option<T>>(raw.get())?.unwrap_or_default()),
+    }
+}

@@ -1,0 +1,309 @@
+//! Bytes to reviews and back: an accept loop of our own over TLS, HTTP/1.1 and 2, so that failed
+//! handshakes are seen, connections are bounded, and a certificate changes between two of them. Every
+//! body is bounded, every review answered in time: a fault of ours is a warning, never a dropped
+//! connection and never a redirect.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::deadline;
+use super::handler::{Decision, Endpoint, Webhook};
+use super::review::{self, Answer};
+use super::tls::{Tls, is_named};
+use crate::diagnosis::Outcome;
+use crate::policy::Action;
+use crate::telemetry::health::{self, Draining, Told};
+use crate::telemetry::metrics::{Metrics, ResultLabels};
+
+/// The largest review that is read: what the API server can send, and some.
+pub const MAX_BODY: usize = 8 << 20;
+/// Bytes of bodies in memory at a time, in KiB.
+const BODIES: u32 = 96 << 10;
+const MAX_HEADERS: usize = 100;
+const MAX_HEADER_BYTES: u32 = 32 << 10;
+const MAX_CONNECTIONS: usize = 2048;
+const MAX_STREAMS: u32 = 1024;
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Longer than the API server keeps a connection it does not use.
+const IDLE: Duration = Duration::from_secs(120);
+const PING: Duration = Duration::from_secs(30);
+/// What is still being answered when everything else has stopped.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Everything the server shares.
+pub struct App {
+    pub webhook: Webhook,
+    pub metrics: Metrics,
+    pub tls: Tls,
+    /// Names of client certificates that may call; empty: every one the authority vouches for.
+    pub client_names: Vec<String>,
+    pub draining: Draining,
+    bodies: Semaphore,
+}
+
+impl App {
+    /// A server's shared parts.
+    pub fn new(webhook: Webhook, tls: Tls, client_names: Vec<String>) -> Self {
+        Self {
+            webhook,
+            metrics: Metrics::default(),
+            tls,
+            client_names,
+            draining: Draining::default(),
+            bodies: Semaphore::new(BODIES as usize),
+        }
+    }
+}
+
+impl Told for App {
+    fn not_ready(&self) -> Option<String> {
+        if self.draining.has_begun() {
+            return Some("stopping".to_owned());
+        }
+        self.webhook.sources.not_ready().map(str::to_owned)
+    }
+
+    fn metrics(&self) -> String {
+        let (accepted, invalid) = self.webhook.sources.policy_counts();
+        self.metrics.set(self.tls.expiry(), accepted, invalid);
+        self.metrics.text()
+    }
+}
+
+/// The routes of the HTTPS port.
+pub fn router(app: Arc<App>) -> Router {
+    let probes = health::probes(Arc::clone(&app));
+    Router::new()
+        .route("/mutate", post(|state, request| admit(state, Endpoint::Mutate, request)))
+        .route("/validate", post(|state, request| admit(state, Endpoint::Validate, request)))
+        .with_state(app)
+        .merge(probes)
+}
+
+/// Serves until `stop` ends; then readiness goes, and after `delay` the connections do.
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    stop: impl Future<Output = ()>,
+    delay: Duration,
+) {
+    let service = TowerToHyperService::new(router(Arc::clone(&app)));
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let (graceful, mut tasks) = (GracefulShutdown::new(), JoinSet::new());
+    let draining = Arc::clone(&app);
+    let stop = async move {
+        stop.await;
+        draining.draining.begin();
+        tracing::info!(seconds = delay.as_secs(), "stopping: not ready, still serving");
+        tokio::time::sleep(delay).await;
+    };
+    tokio::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            // Ended connections are taken off the list.
+            Some(_) = tasks.join_next() => continue,
+            accepted = accept(&listener, &connections) => accepted,
+        };
+        let (stream, permit) = accepted;
+        let (app, service, watcher) = (Arc::clone(&app), service.clone(), graceful.watcher());
+        tasks.spawn(async move {
+            if let Err(reason) = connection(stream, &app, service, watcher).await {
+                app.metrics.handshake_errors.inc();
+                tracing::debug!(reason, "connection refused");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    // Idle connections end at once, those in a review after it.
+    let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
+    tasks.shutdown().await;
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> (TcpStream, tokio::sync::OwnedSemaphorePermit) {
+    let permit = Arc::clone(connections).acquire_owned().await.expect("it is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            // No file descriptors are left, say: others end and give theirs back.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    app: &App,
+    service: TowerToHyperService<Router>,
+    watcher: hyper_util::server::graceful::Watcher,
+) -> Result<(), String> {
+    let _ = stream.set_nodelay(true);
+    let handshake = TlsAcceptor::from(app.tls.config()).accept(stream);
+    let stream = match tokio::time::timeout(HANDSHAKE, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err("no handshake in time".to_owned()),
+    };
+    if !app.client_names.is_empty() {
+        let peer = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        if !peer.is_some_and(|certificate| is_named(certificate, &app.client_names)) {
+            return Err("the client's certificate has none of the allowed names".to_owned());
+        }
+    }
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEADER_BYTES as usize)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
+    let served = builder.serve_connection(TokioIo::new(stream), service);
+    // What goes wrong after the handshake is the other side's.
+    let _ = watcher.watch(served.into_owned()).await;
+    Ok(())
+}
+
+async fn admit(State(app): State<Arc<App>>, endpoint: Endpoint, request: Request) -> Response {
+    app.metrics.in_flight.inc();
+    let started = Instant::now();
+    let budget = deadline::budget(request.uri().query());
+    let (verdict, response) = answer(&app, endpoint, request.into_body(), budget).await;
+    app.metrics.in_flight.dec();
+    app.metrics.review(endpoint.id(), verdict, started.elapsed());
+    response
+}
+
+/// The verdict for the metrics, and the response.
+async fn answer(
+    app: &App,
+    endpoint: Endpoint,
+    body: Body,
+    budget: Duration,
+) -> (&'static str, Response) {
+    let started = Instant::now();
+    let read = tokio::time::timeout(budget, read(app, body)).await;
+    let body =
+        match read.unwrap_or(Err((StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))) {
+            Ok(body) => body,
+            Err(refusal) => return ("bad-request", refusal.into_response()),
+        };
+    let request = match review::parse(&body.bytes) {
+        Ok(request) => request,
+        Err(error) => {
+            return (
+                "bad-request",
+                (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+            );
+        }
+    };
+    let budget = budget.saturating_sub(started.elapsed());
+    let deciding = AssertUnwindSafe(app.webhook.decide(endpoint, &request, budget));
+    let decision = deciding.catch_unwind().await.unwrap_or_else(|_| {
+        app.metrics.panics.inc();
+        tracing::error!(uid = &*request.uid, "a fault of ours: the object is admitted unchecked");
+        Decision {
+            answer: Answer::warn("pullproof met a fault of its own; the images were not checked"),
+            exempt: Some("failed"),
+            ..Decision::default()
+        }
+    });
+    let verdict = tell(app, endpoint, &request, &decision, started.elapsed());
+    let bytes = decision.answer.to_bytes(&request.uid);
+    (verdict, ([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
+}
+
+/// A body in memory, and its share of what may be there.
+struct Read<'a> {
+    bytes: Bytes,
+    _permit: tokio::sync::SemaphorePermit<'a>,
+}
+
+async fn read(app: &App, body: Body) -> Result<Read<'_>, (StatusCode, &'static str)> {
+    use axum::body::HttpBody;
+    let size = body.size_hint();
+    let most = size.exact().unwrap_or(MAX_BODY as u64);
+    let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "larger than 8 MiB\n");
+    if most > MAX_BODY as u64 {
+        return Err(too_large);
+    }
+    let kib = u32::try_from(most / 1024 + 1).unwrap_or(BODIES);
+    let permit = app.bodies.acquire_many(kib).await.expect("it is never closed");
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(collected) => Ok(Read { bytes: collected.to_bytes(), _permit: permit }),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large),
+        Err(_) => Err((StatusCode::BAD_REQUEST, "the body broke off\n")),
+    }
+}
+
+/// Counts a decision, and writes one line for it where there is something to tell.
+fn tell(
+    app: &App,
+    endpoint: Endpoint,
+    request: &review::Request<'_>,
+    decision: &Decision,
+    took: Duration,
+) -> &'static str {
+    let verdict = match (decision.exempt, decision.action()) {
+        (Some("failed"), _) => "failed",
+        (Some(_), _) => "exempt",
+        (None, action) => action.id(),
+    };
+    for result in &decision.results {
+        let cause = match &result.diagnosis.outcome {
+            Outcome::Pullable => "pullable",
+            Outcome::Finding { cause, .. } => cause.id(),
+            Outcome::Inconclusive { reason } => reason.id(),
+        };
+        let registry = app.webhook.registry_label(result).to_owned();
+        app.metrics.result(&ResultLabels { cause, registry, verdict: result.verdict.action.id() });
+        if result.verdict.action > Action::Allow {
+            tracing::info!(
+                uid = &*request.uid,
+                endpoint = endpoint.id(),
+                namespace = &*request.namespace,
+                kind = &*request.kind.kind,
+                name = &*request.name,
+                image = %crate::text::clean(&result.image, 400),
+                cause,
+                verdict = result.verdict.action.id(),
+                policy = result.verdict.policy.as_deref(),
+                summary = %result.diagnosis.summary,
+                dry_run = request.dry_run == Some(true),
+                ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                "judged"
+            );
+        }
+    }
+    verdict
+}

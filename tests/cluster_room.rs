@@ -1,0 +1,10 @@
+//! What is read from an API server, against one that misbehaves as told.
+
+mod definition;
+mod events;
+mod findings;
+mod namespaces;
+mod nodes;
+mod policies;
+mod secrets;
+pub mod stub;

@@ -47,7 +47,7 @@ test-registry: ## the tests that ask a real registry (docker-registry or registr
 	$(CARGO) test --test registry
 
 test-cluster: ## the tests that run a real kube-apiserver; builds it once (needs Go, minutes)
-	tests/cluster/build.sh $(CLUSTER_ASSETS) etcd kube-apiserver kube-controller-manager kubectl
+	tests/cluster/build.sh $(CLUSTER_ASSETS) etcd kube-apiserver kube-controller-manager kubectl helm
 	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) $(CARGO) test --test cluster
 
 test-node: ## the tests on a whole node, as root; builds its servers once (needs Go, minutes)

@@ -1,6 +1,7 @@
 //! The road: uses of images become questions, equal ones are asked once, answers are diagnosed and
 //! judged, and a report comes out. The one place that joins the rooms; knows no door.
 
+mod order;
 mod placeholders;
 mod verdicts;
 
@@ -31,6 +32,7 @@ use crate::registry::{Registry, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
 use crate::settings::{NodeCredentials, Settings};
 use crate::waivers::Waivers;
+use order::Lines;
 use verdicts::Bench;
 
 /// What a door wants of a run.
@@ -83,8 +85,12 @@ pub struct Surroundings {
     pub labels: Labels,
     /// The nodes it may land on, where they are known.
     pub landing: Option<Landing>,
+    /// Only what a registry says now counts: for what is pinned.
+    pub fresh: bool,
     /// When an answer is of no use any more.
     pub deadline: tokio::time::Instant,
+    /// Whether one more question may be put to a registry; `None`: always.
+    pub admits: Option<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 /// What all questions of a run are asked with.
@@ -100,6 +106,16 @@ struct Group {
     uses: Vec<ImageUse>,
     task: Task,
     wanted: BTreeMap<Platform, String>,
+}
+
+impl Group {
+    /// Who is asked; nobody for what is known.
+    fn host(&self) -> String {
+        match &self.task {
+            Task::Known(_) => String::new(),
+            Task::Ask(question, _) => question.reference.registry().to_owned(),
+        }
+    }
 }
 
 /// What is to be done for a group.
@@ -163,7 +179,7 @@ impl Road<'_> {
     /// not answered by the deadline is inconclusive.
     pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
         let login = |_: &Workload| Arc::clone(&around.login);
-        let groups = self.groups(uses, &login, &around.labels, around.landing.as_ref());
+        let groups = self.groups(uses, &login, &around.labels, Some(around));
         let bench =
             Bench { labels: around.labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
         let own = self.settings.own_logins();
@@ -202,7 +218,7 @@ impl Road<'_> {
         uses: Vec<ImageUse>,
         logins: &dyn Fn(&Workload) -> Arc<Login>,
         labels: &Labels,
-        landing: Option<&Landing>,
+        around: Option<&Surroundings>,
     ) -> Vec<Group> {
         let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
         for found in uses {
@@ -210,7 +226,7 @@ impl Road<'_> {
                 Credentials::Own => Arc::default(),
                 Credentials::Pod | Credentials::Any => logins(&found.workload),
             };
-            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), landing);
+            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), around);
             groups
                 .entry(key)
                 .or_insert_with(|| Group { uses: Vec::new(), task, wanted })
@@ -226,7 +242,7 @@ impl Road<'_> {
         found: &ImageUse,
         login: &Login,
         subject: &Subject<'_>,
-        landing: Option<&Landing>,
+        around: Option<&Surroundings>,
     ) -> (Key, Task, BTreeMap<Platform, String>) {
         let known = |key: Key, diagnosis: Diagnosis| {
             (key, Task::Known(Box::new(diagnosis)), BTreeMap::new())
@@ -250,9 +266,11 @@ impl Road<'_> {
         }
         let constraints = &found.workload.constraints;
         let asked_for = &self.options.platforms;
+        let landing = around.and_then(|around| around.landing.as_ref());
         let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
         let (mut question, context) =
             self.question(found, reference, login, wanted.keys().cloned().collect());
+        question.fresh = around.is_some_and(|around| around.fresh);
         if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
             question.runtimes.clone_from(&landing.runtimes);
         }
@@ -325,8 +343,8 @@ impl Road<'_> {
             [] => vec![Runtime::ContainerdLocal, Runtime::ContainerdTransfer, Runtime::Crio],
             named => named.to_vec(),
         };
-        let (reference, own) = (reference.clone(), Vec::new());
-        (Question { reference, candidates, own, platforms, runtimes }, context)
+        let (reference, own, fresh) = (reference.clone(), Vec::new(), false);
+        (Question { reference, candidates, own, platforms, runtimes, fresh }, context)
     }
 
     /// Asks with the Pod's credentials, and looks the person's own up only where those are refused.
@@ -334,16 +352,17 @@ impl Road<'_> {
         &self,
         mut question: Question,
         mut context: Context,
-        own: &OwnLogins,
+        asking: &Asking<'_>,
     ) -> Diagnosis {
-        let mut answer = self.registry.ask(&question).await;
+        let deadline = || asking.around.map_or(self.registry.deadline(), |around| around.deadline);
+        let mut answer = self.registry.ask(&question, deadline()).await;
         if self.options.credentials != Credentials::Pod && another_login_may_help(&answer) {
-            let found = own.of(&question.reference).await;
+            let found = asking.own.of(&question.reference).await;
             context.own_failures =
                 found.failures.iter().map(|failed| failed.failure.to_string()).collect();
             context.own_failures.dedup();
             question.own = found.candidates;
-            self.registry.ask_own(&question, &mut answer).await;
+            self.registry.ask_own(&question, deadline(), &mut answer).await;
         }
         diagnose(&question, &answer, &context)
     }
@@ -355,10 +374,16 @@ impl Road<'_> {
         asking: &Asking<'_>,
     ) -> Diagnosis {
         let Some(around) = asking.around else {
-            return self.ask(question, context, asking.own).await;
+            return self.ask(question, context, asking).await;
         };
+        if let Some(admits) = &around.admits
+            && self.registry.is_cold(&question).await
+            && !admits()
+        {
+            return throttled(&question.reference);
+        }
         let reference = question.reference.clone();
-        let answer = self.ask(question, context, asking.own);
+        let answer = self.ask(question, context, asking);
         let in_time = tokio::time::timeout_at(around.deadline, answer).await;
         in_time.unwrap_or_else(|_| out_of_time(&reference))
     }
@@ -370,26 +395,33 @@ impl Road<'_> {
         progress: Progress<'_>,
     ) -> Vec<Answered> {
         let total = groups.iter().filter(|group| matches!(group.task, Task::Ask(..))).count();
-        let (mut waiting, mut asked) = (groups.into_iter(), FuturesUnordered::new());
+        let mut lines = Lines::new(groups, Group::host);
+        let mut asked = FuturesUnordered::new();
         let (mut results, mut done) = (Vec::new(), 0);
         progress(0, total);
-        loop {
-            while asked.len() < self.settings.limits.in_flight
-                && let Some(group) = waiting.next()
-            {
-                asked.push(self.answer(group, asking));
+        while let Some((line, group)) = lines.next() {
+            asked.push(self.answer(line, group, asking));
+        }
+        while let Some((line, answers, was_asked)) = asked.next().await {
+            if let Some((line, group)) = lines.done(line) {
+                asked.push(self.answer(line, group, asking));
             }
-            let Some((answers, was_asked)) = asked.next().await else { return results };
             results.extend(answers);
             if was_asked {
                 done += 1;
                 progress(done, total);
             }
         }
+        results
     }
 
-    /// The results of one group, and whether anybody was asked for them.
-    async fn answer(&self, group: Group, asking: &Asking<'_>) -> (Vec<Answered>, bool) {
+    /// The results of one group of a line, and whether anybody was asked for them.
+    async fn answer(
+        &self,
+        line: usize,
+        group: Group,
+        asking: &Asking<'_>,
+    ) -> (usize, Vec<Answered>, bool) {
         let Group { uses, task, wanted } = group;
         let (diagnosis, was_asked) = match task {
             Task::Known(diagnosis) => (*diagnosis, false),
@@ -397,7 +429,7 @@ impl Road<'_> {
                 (self.ask_in_time(*question, *context, asking).await, true)
             }
         };
-        (self.answered(uses, diagnosis, wanted, asking.bench), was_asked)
+        (line, self.answered(uses, diagnosis, wanted, asking.bench), was_asked)
     }
 
     fn summary(&self, results: &[Answered], files: usize, started: Instant) -> Summary {
@@ -442,6 +474,14 @@ fn no_reference(text: &str, error: crate::image::reference::Error) -> Diagnosis 
 fn not_asked(reference: &Reference, why: &str) -> Diagnosis {
     let outcome = Outcome::Inconclusive { reason: Reason::NotAsked };
     let summary = format!("{}: not asked, {why}", reference.pull_ref());
+    without_asking(outcome, summary, "not asked")
+}
+
+/// The namespace has asked too much.
+fn throttled(reference: &Reference) -> Diagnosis {
+    let outcome = Outcome::Inconclusive { reason: Reason::Throttled };
+    let name = reference.pull_ref();
+    let summary = format!("{name}: not asked, this namespace asks for too many images at once");
     without_asking(outcome, summary, "not asked")
 }
 

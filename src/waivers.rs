@@ -51,6 +51,7 @@ pub const UNMET_RULE: &str = "unmet-ignore";
 const TOLD: usize = 20;
 
 impl<'a> Waivers<'a> {
+    /// All that was asked for; nothing of it is met yet.
     pub fn new(ignores: Vec<Ignore>, rules: &'a [IgnoreRule], known: Option<&'a Baseline>) -> Self {
         let mut by_file: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, ignore) in ignores.iter().enumerate() {

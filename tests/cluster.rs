@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic where it broke")]
 
+#[path = "cluster/chart.rs"]
+mod chart;
 #[path = "cluster/controller.rs"]
 mod controller;
 #[path = "cluster/self_test.rs"]

@@ -108,11 +108,12 @@ pub fn question(image: &str, registry: &str, login: Option<(&str, &str)>) -> Que
         own: Vec::new(),
         platforms: Vec::new(),
         runtimes: Vec::new(),
+        fresh: false,
     }
 }
 
 pub async fn ask(settings: &Settings, client: &Registry, question: &Question) -> Diagnosis {
-    let answer = client.ask(question).await;
+    let answer = client.ask(question, client.deadline()).await;
     let registry = question.reference.registry();
     let host = settings.registries.host(registry);
     let context = Context {

@@ -3,9 +3,11 @@
 
 mod answers;
 mod budget;
+mod down;
 mod faults;
 mod guard;
 mod logins;
+mod memory;
 pub mod mirrors;
 mod output;
 mod own_login;
@@ -17,15 +19,18 @@ mod tokens;
 
 use std::time::{Duration, Instant};
 
+use tokio::time::Instant as Deadline;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullproof::credential::{Candidate, Credential, Source};
+use pullproof::diagnosis::evidence::Origin;
 use pullproof::diagnosis::{
     Answer, Certainty, Context, Diagnosis, Outcome, PodLogin, Question, diagnose,
 };
 use pullproof::image::platform::Runtime;
 use pullproof::image::{Platform, Reference};
-use pullproof::registry::{Door, Guard, Registry};
+use pullproof::registry::{Breaker, Door, Guard, Registry};
 use pullproof::settings::registries::CertificateFile;
 use pullproof::settings::{HostSettings, Limits, Settings};
 
@@ -88,6 +93,7 @@ pub fn plain_client(host: &str) -> Registry {
 pub struct Ask {
     question: Question,
     context: Context,
+    time: Option<Duration>,
 }
 
 /// Asked for a Pod that is fully known and has no login yet.
@@ -100,10 +106,11 @@ pub fn image(text: impl AsRef<str>) -> Ask {
         own: Vec::new(),
         platforms: Vec::new(),
         runtimes: vec![Runtime::ContainerdLocal, Runtime::ContainerdTransfer],
+        fresh: false,
     };
     let pod_login = PodLogin { is_known: true, ..PodLogin::default() };
     let context = Context { asker: "Pod shop/cart".to_owned(), pod_login, ..Context::default() };
-    Ask { question, context }
+    Ask { question, context, time: None }
 }
 
 pub fn secret_source(name: &str) -> Source {
@@ -141,6 +148,18 @@ impl Ask {
         self
     }
 
+    /// The registry itself must be asked.
+    pub fn fresh(mut self) -> Self {
+        self.question.fresh = true;
+        self
+    }
+
+    /// Asked with no more time than this.
+    pub fn within(mut self, time: Duration) -> Self {
+        self.time = Some(time);
+        self
+    }
+
     pub fn knowing(mut self, change: impl FnOnce(&mut Context)) -> Self {
         change(&mut self.context);
         self
@@ -148,7 +167,8 @@ impl Ask {
 
     pub async fn of(self, registry: &Registry) -> Asked {
         let started = Instant::now();
-        let answer = registry.ask(&self.question).await;
+        let deadline = self.time.map_or(registry.deadline(), |time| Deadline::now() + time);
+        let answer = registry.ask(&self.question, deadline).await;
         let took = started.elapsed();
         let diagnosis = diagnose(&self.question, &answer, &self.context);
         let asked = Asked { answer, diagnosis, took };
@@ -183,6 +203,11 @@ impl Asked {
 
     pub fn is_likely(&self) -> bool {
         matches!(self.diagnosis.outcome, Outcome::Finding { certainty: Certainty::Likely, .. })
+    }
+
+    /// Where the last reply was had from.
+    pub fn origin(&self) -> Origin {
+        self.answer.attempts.last().expect("an attempt").origin
     }
 
     /// Neither an image nor a login is blamed.

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::exempt;
 use super::object::{self, Admitted};
 use super::patch::{Before, Changes, ORIGINAL_IMAGES, Pin};
 use super::review::{Answer, Request};
 use super::sources::Sources;
 use super::throttle::Throttle;
 use super::words::{self, Detail};
+use super::{exempt, inject};
 use crate::cluster::events::Note;
 use crate::diagnosis::{Outcome, Reason};
 use crate::image::platform::Runtime;
-use crate::image::usage::ObjectName;
+use crate::image::usage::{ObjectName, Ownership};
 use crate::image::{ImageUse, PullPolicy, pull_policy};
 use crate::pipeline::{Options, Road, Surroundings};
 use crate::policy::{Action, ImageCheckPolicy};
@@ -53,7 +53,7 @@ pub struct Webhook {
     pub sources: Sources,
     pub options: Options,
     pub detail: Detail,
-    pub throttle: Throttle,
+    pub throttle: Arc<Throttle>,
 }
 
 /// An answer, and what it was made of, for metrics and the log.
@@ -114,10 +114,15 @@ impl Webhook {
             login: self.sources.login(namespace, &first.workload, deadline).await,
             labels: self.sources.labels(namespace, deadline).await,
             landing: self.sources.landing(&first.workload),
+            fresh: endpoint == Endpoint::Mutate,
             deadline,
+            admits: {
+                let (throttle, namespace) = (Arc::clone(&self.throttle), namespace.to_owned());
+                Some(Box::new(move || throttle.admits(&namespace, std::time::Instant::now())))
+            },
         };
         let policies = self.sources.policies.now();
-        let case = Case { webhook: self, policies, around, object: &object };
+        let case = Case { webhook: self, policies, around, object: &object, namespace };
         match endpoint {
             Endpoint::Validate => {
                 let decision = case.validate(uses).await;
@@ -159,6 +164,7 @@ struct Case<'a> {
     policies: Arc<Vec<ImageCheckPolicy>>,
     around: Surroundings,
     object: &'a Admitted<'a>,
+    namespace: &'a str,
 }
 
 impl Case<'_> {
@@ -181,6 +187,7 @@ impl Case<'_> {
             results.extend(road.without_asking(rest, &self.around.labels, reason, &text));
         }
         results.sort_by(|a, b| path(a).cmp(path(b)));
+        self.spare_held(&mut results);
         let detail = self.webhook.detail;
         let answer = Answer {
             denied: words::denial(&results, self.object, detail),
@@ -191,9 +198,8 @@ impl Case<'_> {
         Decision { answer, exempt: None, results }
     }
 
-    async fn mutate(&self, mut uses: Vec<ImageUse>) -> Decision {
-        let mut changes = Changes::default();
-        let mut warnings = Vec::new();
+    async fn mutate(mut self, mut uses: Vec<ImageUse>) -> Decision {
+        let (mut changes, mut warnings) = self.injected(&uses).await;
         uses.retain(|found| self.is_to_be_pinned(found));
         let rest = split_off_too_many(&mut uses);
         if !rest.is_empty() {
@@ -231,6 +237,36 @@ impl Case<'_> {
             ..Answer::default()
         };
         Decision { answer, exempt: None, results }
+    }
+
+    /// The secrets to add; with them the images are asked about as the Pod will pull them.
+    async fn injected(&mut self, uses: &[ImageUse]) -> (Changes, Vec<String>) {
+        let (sources, deadline) = (&self.webhook.sources, self.around.deadline);
+        let known = (&self.around.labels, &self.around.login);
+        let injection =
+            inject::look(sources, &self.policies, self.namespace, uses, known, deadline).await;
+        if let (Some(first), false) = (uses.first(), injection.secrets.is_empty()) {
+            let mut changed = (*first.workload).clone();
+            changed.pull_secrets.extend(injection.secrets.iter().cloned());
+            self.around.login = sources.login(self.namespace, &changed, deadline).await;
+        }
+        (Changes { pull_secrets: injection.secrets, ..Changes::default() }, injection.warnings)
+    }
+
+    /// A Pod that a controller made is not refused while a node has its image: a drain must not die of
+    /// a tag that was cleaned up.
+    fn spare_held(&self, results: &mut [Answered]) {
+        for result in results.iter_mut().filter(|it| it.verdict.action == Action::Deny) {
+            let is_held = |found: &ImageUse| {
+                let policy = pull_policy::effective(&found.text, found.pull_policy);
+                found.workload.ownership == Ownership::OwnedPod
+                    && policy == PullPolicy::IfNotPresent
+                    && self.webhook.sources.is_held(found)
+            };
+            if result.uses.iter().all(is_held) {
+                result.verdict.action = Action::Warn;
+            }
+        }
     }
 
     /// Raises Events where nobody reads an answer: for Pods that a controller makes, and for what is
@@ -277,7 +313,7 @@ impl Case<'_> {
         let subject = crate::pipeline::subject(found, &self.around.labels);
         reference.digest().is_none()
             && is_pulled
-            && !(is_short && !self.all_nodes_run_containerd())
+            && (!is_short || self.all_nodes_run_containerd())
             && self.policies.iter().any(|policy| policy.spec.pin && policy.matches(&subject))
     }
 

@@ -5,6 +5,7 @@
 pub mod deadline;
 pub mod exempt;
 pub mod handler;
+pub mod inject;
 pub mod object;
 pub mod patch;
 pub mod review;

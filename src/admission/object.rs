@@ -402,8 +402,8 @@ impl<'a> Admitted<'a> {
     }
 }
 
-fn owned(text: &Cow<'_, str>) -> String {
-    text.clone().into_owned()
+fn owned(text: &str) -> String {
+    text.to_owned()
 }
 
 impl Term<'_> {
@@ -418,7 +418,7 @@ impl Requirement<'_> {
         NodeRequirement {
             key: owned(&self.key),
             operator: owned(&self.operator),
-            values: self.values.iter().map(owned).collect(),
+            values: self.values.iter().map(|value| owned(value)).collect(),
             is_field,
         }
     }

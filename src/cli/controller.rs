@@ -13,7 +13,7 @@ use super::{Exit, Failure};
 use crate::cluster::lease::Clocks;
 use crate::cluster::{self, Cluster};
 use crate::controller::{self, Health, Settings, authority::Lifetimes};
-use crate::settings::{self, pod};
+use crate::settings::pod;
 use crate::telemetry::{health, log};
 
 /// However little changes, everything is looked at this often.
@@ -118,6 +118,6 @@ fn checked(arguments: Arguments) -> Result<Settings, Failure> {
 
 /// The Pod's name, and a part that another start of the same Pod does not share.
 fn identity() -> String {
-    let name = settings::pod_name().unwrap_or_else(|| "pullproof-controller".to_owned());
+    let name = pod::name().unwrap_or_else(|| "pullproof-controller".to_owned());
     format!("{name}_{:016x}", rand::random::<u64>())
 }

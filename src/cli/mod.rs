@@ -129,8 +129,8 @@ enum Command {
     Quota(quota::Arguments),
     Serve(Box<serve::Arguments>),
     Config(config::Arguments),
-    Controller(controller::Arguments),
     Crds(crds::Arguments),
+    Controller(controller::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
@@ -148,6 +148,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     let verbose = arguments.verbose;
+    // A long-running role has a log of its own.
     let has_own_log = matches!(arguments.command, Command::Serve(_) | Command::Controller(_));
     if verbose && !has_own_log {
         log();
@@ -162,8 +163,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Quota(arguments) => quota::run(arguments, &out),
         Command::Serve(arguments) => serve::run(*arguments, verbose, &out),
         Command::Config(arguments) => config::run(arguments, &out),
-        Command::Controller(arguments) => controller::run(arguments, verbose),
         Command::Crds(arguments) => crds::run(arguments, &out),
+        Command::Controller(arguments) => controller::run(arguments, verbose),
         Command::Completions { shell } => completions(shell, &out),
         Command::Version(arguments) => version::run(arguments, &out),
     };

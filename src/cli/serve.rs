@@ -139,7 +139,10 @@ async fn serve(arguments: Arguments, settings: Settings, tls: Tls) -> Result<Exi
             AnswerDetail::Full => Detail::Full,
             AnswerDetail::Coarse => Detail::Coarse,
         },
-        throttle: Throttle::new(arguments.namespace_rate, arguments.namespace_rate * 4),
+        throttle: Arc::new(Throttle::new(
+            arguments.namespace_rate,
+            arguments.namespace_rate.saturating_mul(4),
+        )),
     };
     let app = Arc::new(App::new(webhook, tls, arguments.client_name));
     let listener = bind(arguments.listen).await?;
@@ -188,7 +191,7 @@ async fn sources(arguments: &Arguments) -> Result<(Sources, BoxFuture<'static, (
             (policies, Some(work))
         }
     };
-    let instance = crate::settings::pod_name().unwrap_or_else(|| "pullproof".to_owned());
+    let instance = crate::settings::pod::name().unwrap_or_else(|| "pullproof".to_owned());
     let (namespaces, namespaces_work) = Namespaces::new(&cluster);
     let (nodes, nodes_work) = Nodes::watch(&cluster);
     let (events, events_work) = Events::new(&cluster, "pullproof-webhook", &instance);

@@ -138,6 +138,25 @@ impl Secrets {
         looked(kept.await)
     }
 
+    /// Whether the Pods of a ServiceAccount may name a secret: not where the account enforces a list
+    /// that the secret is not on, nor where that could not be read.
+    pub async fn may_mount(
+        &self,
+        namespace: &str,
+        account: &str,
+        secret: &str,
+        deadline: Instant,
+    ) -> bool {
+        let Some(name) = Name::new(namespace, account) else { return false };
+        let read = get::get(&self.client, Kind::ServiceAccount, &name, deadline).await;
+        match read {
+            Ok(object) => may_mount(&object, secret),
+            // Without the account there is no Pod to enforce anything for.
+            Err(Trouble::Absent) => true,
+            Err(_) => false,
+        }
+    }
+
     /// The pull secrets that a ServiceAccount names.
     async fn account(
         &self,
@@ -259,6 +278,19 @@ fn pull_secret(name: &Name, object: &Value) -> Usable {
     let data: BTreeMap<String, Vec<u8>> = std::mem::take(&mut secret.data);
     secret.data = data.into_iter().filter(|(key, _)| is_login(key)).collect();
     Ok(secret)
+}
+
+/// Follows the ServiceAccount admission plugin: `imagePullSecrets` of the account count with its
+/// `secrets`.
+fn may_mount(account: &Value, secret: &str) -> bool {
+    const ENFORCES: &str = "kubernetes.io/enforce-mountable-secrets";
+    let annotation = account.pointer("/metadata/annotations").and_then(|all| all.get(ENFORCES));
+    if annotation.and_then(Value::as_str).is_none_or(|value| value != "true") {
+        return true;
+    }
+    let lists = ["secrets", "imagePullSecrets"].into_iter().filter_map(|list| account.get(list));
+    let mut names = lists.filter_map(Value::as_array).flatten().filter_map(|it| it.get("name"));
+    names.any(|name| name == secret)
 }
 
 /// Names in `imagePullSecrets` of a ServiceAccount, in order.

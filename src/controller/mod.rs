@@ -136,7 +136,7 @@ pub async fn run(
             }
         };
         let end = term.lead(work).await;
-        health.metrics.leads.set(0);
+        health.metrics.forget();
         seen(end != End::Lost);
         if end == End::Done(()) {
             return;

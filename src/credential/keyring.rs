@@ -193,6 +193,13 @@ impl Place {
     }
 }
 
+/// Whether an entry under this key would be tried for an image, by its normal name without tag and
+/// digest.
+pub fn covers(key: &str, name: &str) -> bool {
+    let key = index_key(key).and_then(|key| Place::parse(&key));
+    key.zip(Place::parse(name.as_bytes())).is_some_and(|(key, image)| key.covers(&image))
+}
+
 /// Whether Docker Hub's key may serve this name: also names like `localhost/app`.
 fn is_hub(name: &str) -> bool {
     match name.split_once('/') {

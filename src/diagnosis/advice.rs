@@ -25,6 +25,7 @@ impl Words<'_> {
         self.question.reference.pull_ref()
     }
 
+    /// The registry as the image names it; the first part of the path where it names none.
     pub fn registry(&self) -> &str {
         match self.question.reference.registry() {
             "" => self.question.reference.repository().split('/').next().unwrap_or_default(),

@@ -511,6 +511,7 @@ impl Cause {
         self.entry().id
     }
 
+    /// Which kind of trouble it is; decides what it may become.
     pub fn class(self) -> Class {
         self.entry().class
     }

@@ -21,7 +21,7 @@ pub fn diagnose(question: &Question, answer: &Answer, context: &Context) -> Diag
         diagnosis = unknown;
     }
     diagnosis.evidence = seen::evidence(answer);
-    diagnosis.age = answer.found().and_then(|(_, found)| found.age);
+    diagnosis.age = answer.found().and_then(|(attempt, _)| attempt.origin.age_worth_telling());
     add_login_findings(&mut diagnosis, &words);
     diagnosis.remarks.extend(advice::remarks(&diagnosis.outcome, &words));
     diagnosis

@@ -44,20 +44,53 @@ pub struct Attempt {
     pub reply: Reply,
     /// What is known of the repository after a 404.
     pub repository: Repository,
+    /// Why the repository's tags could not be listed after a 404, so that it may be there or not.
+    pub unlisted: Option<Trouble>,
     /// Who gave the reply.
     pub by: Answerer,
+    /// Where the reply was had from.
+    pub origin: Origin,
     /// Mirrors that were tried before, in order; they did not find it.
     pub mirrors: Vec<MirrorTry>,
+}
+
+/// Where a fact was had from, and how old it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The registry was asked, for this question or for an equal one at the same time.
+    Asked,
+    /// This process was told so this long ago.
+    Memory(Duration),
+    /// An earlier run was told so this long ago.
+    Disk(Duration),
+    /// The registry said so this long ago, and is out of order since.
+    Stale(Duration),
+}
+
+impl Origin {
+    /// How old the fact is, where that matters: what this process was told counts as now.
+    pub fn age_worth_telling(self) -> Option<Duration> {
+        match self {
+            Origin::Asked | Origin::Memory(_) => None,
+            Origin::Disk(age) | Origin::Stale(age) => Some(age),
+        }
+    }
 }
 
 impl Attempt {
     /// The login, where it was sent: some registries refuse without asking for one, and some hosts
     /// may not see it.
     pub fn sent_login(&self) -> Option<&Login> {
-        let login = self.login.as_ref().filter(|login| !login.sends_nothing)?;
+        let login = self.login.as_ref().filter(|login| !login.sends_nothing);
+        login.filter(|_| self.login_was_sent() != Some(false))
+    }
+
+    /// Whether the login went to the registry or its token service; `None` where that is not known.
+    pub fn login_was_sent(&self) -> Option<bool> {
         match &self.reply {
-            Reply::Refused(refusal) if !refusal.auth.had_login() => None,
-            _ => Some(login),
+            Reply::Found(found) => found.auth.map(Auth::had_login),
+            Reply::Refused(refusal) => Some(refusal.auth.had_login()),
+            Reply::Trouble(_) => None,
         }
     }
 }
@@ -77,6 +110,8 @@ pub struct MirrorTry {
     /// `None`: nothing was sent.
     pub login: Option<Login>,
     pub reply: Reply,
+    /// Where the reply was had from.
+    pub origin: Origin,
     /// It refused, and would refuse a node as well. Otherwise it is not known what a node gets.
     pub is_asked: bool,
 }
@@ -128,8 +163,8 @@ pub struct Found {
     pub media_type: String,
     /// How many pulls the registry says are left to whoever asked.
     pub pulls_left: Option<u64>,
-    /// How long ago an earlier run saw this; `None` when it was asked now.
-    pub age: Option<Duration>,
+    /// How far the login got; `None` where an earlier run asked.
+    pub auth: Option<Auth>,
 }
 
 /// The registry, or its token service, answered with a refusal.

@@ -18,6 +18,8 @@ pub struct Question {
     pub platforms: Vec<Platform>,
     /// Runtimes that the nodes may use; they choose differently from some indexes.
     pub runtimes: Vec<Runtime>,
+    /// The registry itself must be asked what the tag names; nothing that was seen before will do.
+    pub fresh: bool,
 }
 
 /// What is known beside the answer.

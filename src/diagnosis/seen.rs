@@ -1,8 +1,10 @@
 //! Evidence in words: one line an attempt, who asked, what was answered, what it proves.
 
+use std::time::Duration;
+
 use super::Seen;
 use super::evidence::{
-    Answer, Answerer, Attempt, Auth, By, Contents, Found, Login, Refusal, Reply, Repository,
+    Answer, Answerer, Attempt, Auth, By, Contents, Login, Origin, Refusal, Reply, Repository,
     Trouble,
 };
 use crate::text::{SHOWN, clean};
@@ -50,14 +52,24 @@ fn by(mut seen: Seen, reply: &Reply, login: Option<&Login>, answerer: Answerer) 
     seen
 }
 
-/// Whether the registry refused without ever asking for the login, so that it was never sent.
+/// Whether the registry answered without ever asking for the login, so that it was never sent.
 fn was_not_asked_for(reply: &Reply) -> bool {
-    matches!(reply, Reply::Refused(refusal) if refusal.auth == Auth::NotDemanded)
+    let auth = match reply {
+        Reply::Found(found) => found.auth,
+        Reply::Refused(refusal) => Some(refusal.auth),
+        Reply::Trouble(_) => None,
+    };
+    auth == Some(Auth::NotDemanded)
 }
 
 /// What an attempt came to, whoever asked.
 pub(super) fn answered(attempt: &Attempt) -> Seen {
     let mut seen = of_reply(&attempt.reply);
+    seen.text.push_str(&age(attempt.origin));
+    if let Some(trouble) = &attempt.unlisted {
+        seen.text
+            .push_str(&format!("; its tags could not be listed: {}", of_trouble(trouble).text));
+    }
     if let Some(proof) = proof(&attempt.repository) {
         seen.text.push_str(proof);
     }
@@ -71,20 +83,24 @@ fn of_reply(reply: &Reply) -> Seen {
             status: Some(200),
             codes: Vec::new(),
             credential: None,
-            text: format!("200 {}{}", found.digest, age(found)),
+            text: format!("200 {}", found.digest),
         },
         Reply::Refused(refusal) => of_refusal(refusal),
         Reply::Trouble(trouble) => of_trouble(trouble),
     }
 }
 
-/// An earlier run's observation says so and how old it is.
-fn age(found: &Found) -> String {
-    let seconds = found.age.map(|age| age.as_secs());
-    match seconds {
-        None => String::new(),
-        Some(seconds @ 0..120) => format!(" (from the cache of {seconds} s ago)"),
-        Some(seconds) => format!(" (from the cache of {} min ago)", seconds / 60),
+/// What was not asked now says so and how old it is.
+fn age(origin: Origin) -> String {
+    let ago = |age: Duration| match age.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s ago"),
+        seconds => format!("{} min ago", seconds / 60),
+    };
+    match origin {
+        // Memory holds what counts as now.
+        Origin::Asked | Origin::Memory(_) => String::new(),
+        Origin::Disk(age) => format!(" (from the cache of {})", ago(age)),
+        Origin::Stale(age) => format!(" (seen {}; the registry is out of order since)", ago(age)),
     }
 }
 

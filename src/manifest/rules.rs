@@ -57,6 +57,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
+    /// Fails when a path of the rule can not be followed.
     pub fn new(written: ExtractRule) -> Result<Self, path::Error> {
         let path = path::parse(&written.path)?;
         for key in written.parts.iter().flat_map(PartKeys::all).filter(|key| !key.is_empty()) {
@@ -65,6 +66,7 @@ impl Rule {
         Ok(Self { written, path })
     }
 
+    /// Whether the rule speaks of this kind of object.
     pub fn is_for(&self, object: &ObjectName) -> bool {
         self.written.kind == object.kind && self.written.group == kinds::group(&object.api_version)
     }

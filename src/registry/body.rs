@@ -4,10 +4,12 @@ use serde_json::Value;
 
 use super::mask::Mask;
 use super::transport::Response;
+use super::urls;
 use crate::text::{SHOWN, clean};
 
 /// Error codes and words of an error body: OCI JSON, the shapes some token services use, or nothing.
-/// HTML is dropped, since it is a proxy's page and not the registry's word; `mask` hides what was sent.
+/// HTML is dropped, since it is a proxy's page and not the registry's word; `mask` hides what was
+/// sent, and addresses lose their queries and logins.
 pub(super) fn error(response: &Response, cap: usize, mask: &Mask) -> (Vec<String>, String) {
     let body = &response.body[..response.body.len().min(cap)];
     let Ok(parsed) = serde_json::from_slice::<Value>(body) else {
@@ -18,7 +20,10 @@ pub(super) fn error(response: &Response, cap: usize, mask: &Mask) -> (Vec<String
     let mut words = Vec::new();
     for error in errors.into_iter().flatten().take(8) {
         codes.extend(
-            error.get("code").and_then(Value::as_str).map(|code| clean(&mask.hide(code), 64)),
+            error
+                .get("code")
+                .and_then(Value::as_str)
+                .map(|code| clean(&urls::plain(&mask.hide(code)), 64)),
         );
         words.extend(error.get("message").and_then(Value::as_str));
         words.extend(error.get("detail").and_then(Value::as_str));
@@ -28,7 +33,7 @@ pub(super) fn error(response: &Response, cap: usize, mask: &Mask) -> (Vec<String
             words.extend(parsed.get(name).and_then(Value::as_str));
         }
     }
-    (codes, clean(&mask.hide(&words.join("; ")), SHOWN))
+    (codes, clean(&urls::plain(&mask.hide(&words.join("; "))), SHOWN))
 }
 
 /// What a 429 says: its own words, and how long to wait.

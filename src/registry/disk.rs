@@ -87,10 +87,11 @@ impl Disk {
 
     /// What the tag or digest named, and how long ago that was seen. `reached`: how the host is
     /// reached, since what was seen in another way does not count.
-    pub fn present(&self, key: &ManifestKey, reached: &HostSettings) -> Option<Found> {
+    pub fn present(&self, key: &ManifestKey, reached: &HostSettings) -> Option<(Found, Duration)> {
         let (present, age): (Present, _) = self.read(&self.present_name(key, reached), PRESENT)?;
         let Present { host, digest, media_type } = present;
-        Some(Found { host, digest, media_type, pulls_left: None, age: Some(age) })
+        let found = Found { host, digest, media_type, pulls_left: None, auth: None };
+        Some((found, age))
     }
 
     pub fn keep_present(&self, key: &ManifestKey, reached: &HostSettings, found: &Found) {

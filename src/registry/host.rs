@@ -5,20 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
 
 use super::challenge::Use;
 use super::error::NO_CONNECTION;
+use super::lane::Lane;
+use super::stats::Meters;
 use super::transport::{Request, Response, Transport, Trust, authority, is_loopback};
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
 use crate::settings::mirrors::{Endpoint, Verify};
-use crate::settings::{HostSettings, Limits, Registries};
-
-/// How long a host that could not be reached is not asked again.
-const UNREACHABLE: Duration = Duration::from_secs(5);
+use crate::settings::{HostSettings, Limits};
 
 /// Where Docker Hub is reached; it needs no telling what it stands for.
 const DOCKER_HUB: &str = "registry-1.docker.io";
@@ -40,7 +38,7 @@ pub(super) struct Host {
     /// The registry that it stands for where that is another.
     stands_for: Option<String>,
     pub settings: HostSettings,
-    pub permits: Semaphore,
+    pub lane: Lane,
     trust: Trust,
     /// `https://host`, the scheme replaced once it is known.
     base: Url,
@@ -52,6 +50,7 @@ pub(super) struct Host {
     pub head_unsupported: AtomicBool,
     demands_login: AtomicBool,
     unreachable: Mutex<Option<(Instant, Trouble)>>,
+    unreachable_for: Duration,
 }
 
 /// What a host is asked.
@@ -68,13 +67,14 @@ impl Host {
         registry: &str,
         settings: HostSettings,
         limits: &Limits,
+        meters: &Meters,
     ) -> Option<Self> {
         let name = authority(&endpoint.url);
         // A host with an entry is reached as the entry says: no search for its scheme.
         let plain_http = endpoint.url.scheme() == "http";
         let ca = settings.ca.clone().filter(|_| !plain_http);
         let settings = HostSettings { plain_http, ca, mirrors: Vec::new(), ..settings };
-        let mut host = Self::new(&name, &name, settings, limits)?;
+        let mut host = Self::new(&name, &name, settings, limits, meters)?;
         host.trust = match (&endpoint.verify, host.settings.ca.clone()) {
             (Verify::Never, _) => Trust::Unverified,
             (Verify::With(ca), _) => Trust::With(ca.clone()),
@@ -99,6 +99,7 @@ impl Host {
         endpoint: &str,
         settings: HostSettings,
         limits: &Limits,
+        meters: &Meters,
     ) -> Option<Self> {
         let mut base = Url::parse(&format!("https://{endpoint}/")).ok()?;
         let mut known_scheme = Some("https");
@@ -126,7 +127,12 @@ impl Host {
             can: Can { resolve: true, pull: true },
             api: "/v2".to_owned(),
             stands_for: None,
-            permits: Semaphore::new(settings.requests_in_flight.unwrap_or(limits.in_flight_host)),
+            lane: Lane::new(
+                settings.requests_in_flight.unwrap_or(limits.in_flight_host),
+                settings.rate,
+                limits,
+                meters.of(registry),
+            ),
             settings,
             trust,
             base,
@@ -137,6 +143,7 @@ impl Host {
             head_unsupported: AtomicBool::new(false),
             demands_login: AtomicBool::new(false),
             unreachable: Mutex::default(),
+            unreachable_for: limits.unreachable,
         })
     }
 
@@ -159,7 +166,7 @@ impl Host {
 
     /// The trust for connections to this host; a token service elsewhere is trusted by the settings
     /// of its own name, or as the system trusts.
-    pub fn trust_for(&self, url: &Url, settings: &Registries) -> Trust {
+    pub fn trust_for(&self, url: &Url, transport: &Transport) -> Trust {
         let is_own = match self.trust {
             Trust::Unverified => url.origin() == self.url("").origin(),
             _ => url.host() == self.base.host(),
@@ -167,7 +174,7 @@ impl Host {
         if is_own {
             return self.trust.clone();
         }
-        settings.host(&authority(url)).ca.map_or(Trust::System, Trust::With)
+        transport.trust_by_settings(url)
     }
 
     /// Sends a request to the host itself. A host that was just seen to be out of reach is not tried.
@@ -178,18 +185,18 @@ impl Host {
         deadline: Instant,
     ) -> Result<Response, Trouble> {
         if let Some((seen, trouble)) = &*lock(&self.unreachable)
-            && seen.elapsed() < UNREACHABLE
+            && seen.elapsed() < self.unreachable_for
         {
             return Err(trouble.clone());
         }
         let sent = if lock(&self.known_scheme).is_some() {
-            transport.send(&request, &self.trust, &self.permits, deadline).await
+            transport.send(&request, &self.trust, &self.lane, deadline).await
         } else {
             let _probing = self.scheme.lock().await;
             if lock(&self.known_scheme).is_some() {
                 let scheme = self.url("").scheme().to_owned();
                 request.url = with_scheme(request.url, &scheme);
-                transport.send(&request, &self.trust, &self.permits, deadline).await
+                transport.send(&request, &self.trust, &self.lane, deadline).await
             } else {
                 self.probe(transport, request, deadline).await
             }
@@ -204,6 +211,15 @@ impl Host {
         sent
     }
 
+    /// The first question to the host met no answer: those that waited for it need not try as well.
+    /// `in_full`: all the time was waited that an answer may take.
+    pub fn never_answered(&self, trouble: &Trouble, in_full: bool) {
+        let is_silent = trouble.reason == Reason::Seen(Cause::Timeout);
+        if in_full && is_silent && trouble.host == authority(&self.base) {
+            *lock(&self.unreachable) = Some((Instant::now(), trouble.clone()));
+        }
+    }
+
     /// https first, then plain http where the port does not speak TLS.
     async fn probe(
         &self,
@@ -211,7 +227,7 @@ impl Host {
         mut request: Request,
         deadline: Instant,
     ) -> Result<Response, Trouble> {
-        let sent = transport.send(&request, &self.trust, &self.permits, deadline).await;
+        let sent = transport.send(&request, &self.trust, &self.lane, deadline).await;
         let speaks_http = sent.as_ref().is_err_and(may_speak_http);
         if !speaks_http {
             if sent.is_ok() {
@@ -221,7 +237,7 @@ impl Host {
         }
         *lock(&self.known_scheme) = Some("http");
         request.url = with_scheme(request.url, "http");
-        transport.send(&request, &self.trust, &self.permits, deadline).await
+        transport.send(&request, &self.trust, &self.lane, deadline).await
     }
 
     /// The challenge the host is known for: `None` before anybody asked, `Some(None)` when the first

@@ -1,6 +1,9 @@
 //! Secrets that a registry says back: a message may quote the header or the form it was sent, and
 //! that message is shown to people who may not see the login.
 
+use std::ops::Deref;
+use std::sync::OnceLock;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use reqwest::header::HeaderValue;
@@ -56,6 +59,26 @@ impl Mask {
     /// The text without the secrets. To be called before anything is cut or cleaned.
     pub fn hide(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+}
+
+/// A mask that is made when it is first needed: most questions are answered from memory.
+pub(super) struct LazyMask<'a> {
+    logins: Vec<&'a Credential>,
+    mask: OnceLock<Mask>,
+}
+
+impl<'a> LazyMask<'a> {
+    pub fn new(logins: impl IntoIterator<Item = &'a Credential>) -> Self {
+        Self { logins: logins.into_iter().collect(), mask: OnceLock::new() }
+    }
+}
+
+impl Deref for LazyMask<'_> {
+    type Target = Mask;
+
+    fn deref(&self) -> &Mask {
+        self.mask.get_or_init(|| Mask::new(self.logins.iter().copied()))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod ask;
 mod body;
+mod breaker;
 mod cache;
 pub mod challenge;
 mod client;
@@ -11,21 +12,27 @@ mod disk;
 mod error;
 pub mod guard;
 mod host;
+mod hosts;
 pub mod identity;
+mod lane;
 mod mask;
 mod pause;
 mod quota;
 mod redirect;
 mod resolve;
+mod stats;
 mod token;
 mod transport;
+mod urls;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 
 pub use ask::{Registry, another_login_may_help};
+pub use breaker::Breaker;
 pub use guard::{Door, Guard};
+pub use stats::{RegistryStats, Stats};
 
 use crate::credential::Credential;
 

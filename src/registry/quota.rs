@@ -4,14 +4,13 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::Registry;
 use super::ask::Place;
 use super::body;
 use super::client::NotAuthorised;
-use super::mask::Mask;
+use super::mask::LazyMask;
 use super::transport::Response;
+use super::urls;
 use crate::credential::Candidate;
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::{By, Quota, Refusal, Trouble};
@@ -26,7 +25,7 @@ impl Registry {
         reference: &Reference,
         login: Option<&Candidate>,
     ) -> Result<Quota, Trouble> {
-        let Some(host) = self.host(reference) else {
+        let Some(host) = self.hosts.own(reference) else {
             return Err(Trouble {
                 reason: Reason::Seen(Cause::DnsFailure),
                 host: reference.registry().to_owned(),
@@ -34,9 +33,8 @@ impl Registry {
                 text: "the host is no usable address".to_owned(),
             });
         };
-        let deadline = Instant::now() + self.limits.question;
-        let mask = Mask::new(login.map(|candidate| &candidate.credential));
-        let place = Place { host: &host, mirrors: &[], reference, deadline, mask };
+        let mask = LazyMask::new(login.map(|candidate| &candidate.credential));
+        let place = Place::of(&host, reference, self.deadline(), &mask);
         let target = match reference.target() {
             Target::Tag(tag) => tag.to_owned(),
             Target::Digest(digest) => digest.to_string(),
@@ -56,7 +54,7 @@ fn read(response: &Response, cap: usize) -> Result<Quota, Trouble> {
         limit: limit.and_then(number),
         remaining: remaining.and_then(number),
         window: limit.and_then(window).or_else(|| remaining.and_then(window)),
-        source: header("docker-ratelimit-source").map(|source| clean(source, 120)),
+        source: header("docker-ratelimit-source").map(|source| clean(&urls::plain(source), 120)),
     };
     let tells = quota.limit.is_some() || quota.remaining.is_some();
     let trouble = |cause, text: String| Trouble {

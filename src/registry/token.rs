@@ -11,13 +11,13 @@ use moka::future::Cache;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
 
 use super::basic;
 use super::body;
 use super::identity::Identity;
+use super::lane::Lane;
 use super::mask::Mask;
 use super::transport::{Request, Response, Transport, Trust, bad_answer};
 use crate::credential::Credential;
@@ -74,7 +74,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 pub(super) struct Reach<'a> {
     pub transport: &'a Transport,
     pub trust: &'a Trust,
-    pub permits: &'a Semaphore,
+    pub lane: &'a Lane,
     pub deadline: Instant,
     pub cap: usize,
     pub error_cap: usize,
@@ -83,7 +83,7 @@ pub(super) struct Reach<'a> {
 
 impl Reach<'_> {
     async fn send(&self, request: &Request) -> Result<Response, Trouble> {
-        self.transport.send(request, self.trust, self.permits, self.deadline).await
+        self.transport.send(request, self.trust, self.lane, self.deadline).await
     }
 }
 
@@ -302,6 +302,8 @@ fn read(
                 challenge_error: None,
             }))
         }
+        // Nobody but the realm may see a login, and whom it names need not be asked.
+        300..=399 => Err(trouble(Cause::BadAnswer, "a redirect, which is not followed")),
         _ => Err(trouble(Cause::BadAnswer, "an answer that is no token")),
     }
 }
@@ -348,7 +350,8 @@ mod tests {
     use serde_json::json;
 
     fn response(body: &str) -> Response {
-        Response { status: 200, headers: Default::default(), body: body.into(), host: "h".into() }
+        let (host, headers) = ("h".into(), Default::default());
+        Response { status: 200, headers, body: body.into(), host, led_away: false }
     }
 
     #[test]

@@ -14,16 +14,18 @@ use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use url::{Host, Url};
 
+use super::breaker::Watch;
 use super::error::classify;
 use super::guard::Guard;
 use super::identity::Identity;
+use super::lane::{self, Lane};
 use super::pause::Pauses;
 use super::redirect::redirect_target;
-use super::resolve::GuardedResolver;
+use super::resolve::{GuardedResolver, Lookup};
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::Trouble;
-use crate::settings::Limits;
 use crate::settings::registries::CertificateFile;
+use crate::settings::{Limits, Registries};
 
 /// Which authorities a connection trusts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -61,6 +63,8 @@ pub(super) struct Response {
     pub body: Vec<u8>,
     /// The host that answered, after redirects.
     pub host: String,
+    /// A redirect to another origin took the login off.
+    pub led_away: bool,
 }
 
 impl Response {
@@ -79,10 +83,21 @@ impl Response {
 type Permits<'a> =
     (Result<SemaphorePermit<'a>, AcquireError>, Result<SemaphorePermit<'a>, AcquireError>);
 
+/// A request that may go now.
+struct Admitted<'a> {
+    _permits: Permits<'a>,
+    watch: Watch<'a>,
+}
+
+/// So many sets of connections are kept, where the guard looks at ports and images name many.
+const MAX_CLIENTS: usize = 64;
+
 /// The shared HTTP client.
 pub(super) struct Transport {
     guard: Arc<Guard>,
     addresses: Arc<BTreeMap<String, SocketAddr>>,
+    registries: Arc<Registries>,
+    pub(super) lookup: Lookup,
     limits: Limits,
     pauses: Pauses,
     /// By trust, and by port where the guard looks at ports: a resolver is not told which one is dialled.
@@ -93,11 +108,18 @@ pub(super) struct Transport {
 
 impl Transport {
     /// `addresses`: see [`crate::settings::Settings::addresses`].
-    pub fn new(guard: Guard, limits: Limits, addresses: BTreeMap<String, SocketAddr>) -> Self {
+    pub fn new(
+        guard: Guard,
+        limits: Limits,
+        registries: Arc<Registries>,
+        addresses: BTreeMap<String, SocketAddr>,
+    ) -> Self {
         let in_flight = Semaphore::new(limits.in_flight);
         Self {
             guard: Arc::new(guard),
             addresses: Arc::new(addresses),
+            registries,
+            lookup: Lookup::default(),
             pauses: Pauses::new(&limits),
             limits,
             clients: Mutex::default(),
@@ -116,23 +138,25 @@ impl Transport {
         &self,
         request: &Request,
         trust: &Trust,
-        permits: &Semaphore,
+        lane: &Lane,
         deadline: Instant,
     ) -> Result<Response, Trouble> {
+        let host = authority(&request.url);
         let work = async {
-            let _permits = self.admitted(request, permits, deadline).await?;
+            let admitted = self.admitted(request, &host, lane, deadline).await?;
             let mut tries_left = self.limits.connection_retries;
-            loop {
-                match self.follow(request, trust).await {
+            let sent = loop {
+                match self.follow(request, trust, lane).await {
                     Err(trouble) if tries_left > 0 && is_worth_a_retry(&trouble) => {
                         tries_left -= 1;
                         tokio::time::sleep(jitter(Duration::from_millis(25))).await;
                     }
-                    done => return done,
+                    done => break done,
                 }
-            }
+            };
+            admitted.watch.settle(lane::end(&sent, &host));
+            sent
         };
-        let host = authority(&request.url);
         match tokio::time::timeout_at(deadline, work).await {
             Ok(done) => done,
             Err(_) => Err(timeout(&host, "no complete answer in time")),
@@ -144,20 +168,30 @@ impl Transport {
     async fn admitted<'a>(
         &'a self,
         request: &Request,
-        permits: &'a Semaphore,
+        host: &str,
+        lane: &'a Lane,
         deadline: Instant,
-    ) -> Result<Permits<'a>, Trouble> {
-        let host = authority(&request.url);
+    ) -> Result<Admitted<'a>, Trouble> {
+        if let Some(trouble) = lane.breakers.refuses(host, request.identity) {
+            return Err(trouble);
+        }
+        lane.turn(host, deadline).await?;
         loop {
-            self.pauses.wait(&host, request.identity, deadline).await?;
-            let admitted = (permits.acquire().await, self.in_flight.acquire().await);
-            if self.pauses.refuses(&host, request.identity).is_none() {
-                return Ok(admitted);
+            self.pauses.wait(host, request.identity, deadline).await?;
+            let _permits = (lane.permits.acquire().await, self.in_flight.acquire().await);
+            if self.pauses.refuses(host, request.identity).is_none() {
+                let watch = lane.breakers.pass(host, request.identity)?;
+                return Ok(Admitted { _permits, watch });
             }
         }
     }
 
-    async fn follow(&self, request: &Request, trust: &Trust) -> Result<Response, Trouble> {
+    async fn follow(
+        &self,
+        request: &Request,
+        trust: &Trust,
+        lane: &Lane,
+    ) -> Result<Response, Trouble> {
         let mut url = request.url.clone();
         let mut authorization = request.authorization.clone();
         let mut trust = trust.clone();
@@ -165,21 +199,24 @@ impl Transport {
             if !self.guard.allows_literal(&url) {
                 return Err(refused_address(&authority(&url)));
             }
-            let response = self.exchange(request, &url, authorization.as_ref(), &trust).await?;
+            let response =
+                self.exchange(request, &url, authorization.as_ref(), &trust, lane).await?;
             let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             if !is_redirect || !request.follow_redirects {
-                return self.read(response, request, &url).await;
+                let read = self.read(response, request, &url).await;
+                let led_away = request.authorization.is_some() && authorization.is_none();
+                return read.map(|response| Response { led_away, ..response });
             }
             let next = redirect_target(&response, &url, self.limits.header_bytes)?;
             if next.origin() != url.origin() {
                 authorization = None;
-                let is_for_one_host = match trust {
-                    Trust::UnverifiedLoopback => !is_loopback(&next),
-                    Trust::Unverified => true,
-                    Trust::System | Trust::With(_) => false,
+                let is_for_next_too = match trust {
+                    Trust::UnverifiedLoopback => is_loopback(&next),
+                    Trust::Unverified => false,
+                    Trust::System | Trust::With(_) => next.host() == url.host(),
                 };
-                if is_for_one_host {
-                    trust = Trust::System;
+                if !is_for_next_too {
+                    trust = self.trust_by_settings(&next);
                 }
             }
             url = next;
@@ -192,12 +229,18 @@ impl Transport {
         })
     }
 
+    /// What the settings trust for a host that nothing else is known of.
+    pub fn trust_by_settings(&self, url: &Url) -> Trust {
+        self.registries.host(&authority(url)).ca.map_or(Trust::System, Trust::With)
+    }
+
     async fn exchange(
         &self,
         request: &Request,
         url: &Url,
         authorization: Option<&HeaderValue>,
         trust: &Trust,
+        lane: &Lane,
     ) -> Result<reqwest::Response, Trouble> {
         let host = authority(url);
         if let Some(trouble) = self.pauses.refuses(&host, request.identity) {
@@ -227,10 +270,14 @@ impl Transport {
         let answer = sent.map_err(|_| timeout(&host, "no answer in time"))?;
         if !answer.as_ref().is_err_and(reqwest::Error::is_connect) {
             self.requests.fetch_add(1, Ordering::Relaxed);
+            lane.counters.sent(started.elapsed());
         }
         let answer = answer.map_err(|error| classify(&error, &host, url.scheme()));
         if let Ok(response) = &answer {
             self.pauses.note(&host, request.identity, response.status(), response.headers());
+            if let Some(left) = pulls_left(response.headers()) {
+                lane.counters.told(left);
+            }
         }
         let outcome = match &answer {
             Ok(response) => response.status().as_str().to_owned(),
@@ -287,7 +334,7 @@ impl Transport {
                 }
             }
         }
-        Ok(Response { status: status.as_u16(), headers, body, host })
+        Ok(Response { status: status.as_u16(), headers, body, host, led_away: false })
     }
 
     fn client(&self, trust: &Trust, url: &Url) -> Result<Client, String> {
@@ -297,6 +344,9 @@ impl Transport {
             return Ok(client.clone());
         }
         let client = self.build(trust, port)?;
+        if clients.len() >= MAX_CLIENTS {
+            clients.clear();
+        }
         clients.insert((trust.clone(), port), client.clone());
         Ok(client)
     }
@@ -311,6 +361,8 @@ impl Transport {
                 guard: self.guard.clone(),
                 addresses: self.addresses.clone(),
                 port,
+                lookup: self.lookup.clone(),
+                patience: self.limits.connect.mul_f64(0.8),
             }))
             .http1_max_headers(100)
             .http2_max_header_list_size(32 << 10)
@@ -331,6 +383,12 @@ impl Transport {
             .build()
             .map_err(|_| "no certificate authorities were found on this system".to_owned())
     }
+}
+
+/// `ratelimit-remaining: 76;w=21600`: the pulls left to whoever asked.
+pub(super) fn pulls_left(headers: &HeaderMap) -> Option<u64> {
+    let value = headers.get("ratelimit-remaining").filter(|value| value.len() <= 64)?;
+    value.to_str().ok()?.split(';').next()?.trim().parse().ok()
 }
 
 /// `host[:port]` of a URL, without user info, path and query.

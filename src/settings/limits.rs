@@ -35,25 +35,27 @@ pub struct Limits {
     pub backoff_longest: Duration,
     /// A question waits for the end of a pause that is at most this long, else it is not asked.
     pub pause_waited: Duration,
+    /// How long what a tag or digest names counts, in memory.
+    pub present: Duration,
+    /// How old it may be where the registry is out of order.
+    pub stale: Duration,
+    pub absent: Duration,
+    pub denied: Duration,
+    /// How long a host that gave no usable answer is not asked again: the first time, and at most,
+    /// as it doubles with every time in a row.
+    pub unreachable: Duration,
+    pub unreachable_longest: Duration,
+    /// So many failures of a host in a row, within this time, open its breaker.
+    pub breaker_failures: u32,
+    pub breaker_window: Duration,
+    /// How often a host behind an open breaker is tried.
+    pub breaker_try: Duration,
     /// Bytes of parsed content kept in memory.
     pub content_cache_bytes: u64,
     /// One run of a credential helper.
     pub helper: Duration,
     /// Bytes of a credential helper's answer.
     pub helper_bytes: usize,
-}
-
-impl Limits {
-    /// Those of the webhook: the API server waits for five seconds at most.
-    pub fn webhook() -> Self {
-        Self {
-            connect: Duration::from_secs(1),
-            headers: Duration::from_secs(2),
-            question: Duration::from_millis(4600),
-            pause_waited: Duration::ZERO,
-            ..Self::default()
-        }
-    }
 }
 
 impl Default for Limits {
@@ -78,9 +80,33 @@ impl Default for Limits {
             pause_longest: Duration::from_secs(15 * 60),
             backoff_longest: Duration::from_secs(60),
             pause_waited: Duration::from_secs(5),
+            present: Duration::from_secs(60),
+            stale: Duration::from_secs(3600),
+            absent: Duration::from_secs(15),
+            denied: Duration::from_secs(30),
+            unreachable: Duration::from_secs(5),
+            unreachable_longest: Duration::from_secs(60),
+            breaker_failures: 5,
+            breaker_window: Duration::from_secs(10),
+            breaker_try: Duration::from_secs(10),
             content_cache_bytes: 48 << 20,
             helper: Duration::from_secs(10),
             helper_bytes: 64 << 10,
+        }
+    }
+}
+
+impl Limits {
+    /// Those of the admission webhook: an API server waits for the answer, so nothing is waited for
+    /// that the next review may find done.
+    pub fn webhook() -> Self {
+        Self {
+            connect: Duration::from_secs(1),
+            headers: Duration::from_secs(2),
+            // A review gives each question what is left of its own time; this is the most.
+            question: Duration::from_millis(4600),
+            pause_waited: Duration::ZERO,
+            ..Self::default()
         }
     }
 }

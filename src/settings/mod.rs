@@ -86,11 +86,6 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// The name of the Pod we run in, where its manifest tells.
-pub fn pod_name() -> Option<String> {
-    variable("POD_NAME").and_then(|name| name.into_os_string().into_string().ok())
-}
-
 fn config_folder() -> Option<PathBuf> {
     variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")))
 }

@@ -10,9 +10,17 @@ const NAMESPACE_BYTES: usize = 65;
 
 /// The namespace of the Pod that we run in: `POD_NAMESPACE`, else the file of its ServiceAccount.
 pub fn namespace() -> Option<String> {
-    let named =
-        super::variable("POD_NAMESPACE").and_then(|name| name.into_os_string().into_string().ok());
+    let named = text("POD_NAMESPACE");
     let read = || super::read(Path::new(NAMESPACE_FILE), NAMESPACE_BYTES).ok();
     let name = named.or_else(read)?.trim().to_owned();
     (!name.is_empty()).then_some(name)
+}
+
+/// The name of the Pod that we run in: `POD_NAME`, else the machine's name, which is the same.
+pub fn name() -> Option<String> {
+    text("POD_NAME").or_else(|| text("HOSTNAME"))
+}
+
+fn text(variable: &str) -> Option<String> {
+    super::variable(variable)?.into_os_string().into_string().ok()
 }

@@ -42,6 +42,8 @@ pub struct HostSettings {
     pub node_credentials: Option<NodeCredentials>,
     pub ask: bool,
     pub requests_in_flight: Option<usize>,
+    /// Requests that may begin in a second.
+    pub rate: Option<f64>,
     /// Asked in order before the host itself.
     pub mirrors: Vec<Endpoint>,
 }
@@ -55,6 +57,7 @@ impl Default for HostSettings {
             node_credentials: None,
             ask: true,
             requests_in_flight: None,
+            rate: None,
             mirrors: Vec::new(),
         }
     }
@@ -112,6 +115,7 @@ struct FileHost {
     node_credentials: Option<NodeCredentials>,
     ask: Option<bool>,
     requests_in_flight: Option<usize>,
+    rate: Option<f64>,
     mirrors: Vec<Mirror>,
 }
 
@@ -212,6 +216,7 @@ fn check_host(host: &str, settings: FileHost, folder: &Path) -> Result<HostSetti
         node_credentials,
         ask,
         requests_in_flight,
+        rate,
         mirrors,
     } = settings;
     let invalid = |reason: &str| Err(HostError::Invalid(reason.to_owned()));
@@ -225,6 +230,9 @@ fn check_host(host: &str, settings: FileHost, folder: &Path) -> Result<HostSetti
     }
     if requests_in_flight == Some(0) {
         return invalid("requests_in_flight must be at least 1");
+    }
+    if rate.is_some_and(|rate| !(0.01..=10_000.0).contains(&rate)) {
+        return invalid("rate is requests in a second, from 0.01 to 10000");
     }
     for realm in &token_realms {
         if !matches!(url::Url::parse(realm), Ok(url) if url.host().is_some() && url.scheme().starts_with("http"))
@@ -258,6 +266,7 @@ fn check_host(host: &str, settings: FileHost, folder: &Path) -> Result<HostSetti
         node_credentials,
         ask: ask.unwrap_or(true),
         requests_in_flight,
+        rate,
         mirrors,
     })
 }
@@ -289,12 +298,14 @@ mod tests {
     #[test]
     fn a_literal_host_wins_over_a_glob_and_a_longer_glob_over_a_shorter() {
         let registries = parse(
-            "[registry.\"*.example\"]\nask = false\n[registry.\"*.eu.example\"]\nplain_http = true\n[registry.\"a.eu.example\"]\nrequests_in_flight = 3\n",
+            "[registry.\"*.example\"]\nask = false\n[registry.\"*.eu.example\"]\nplain_http = true\nrate = 0.5\n[registry.\"a.eu.example\"]\nrequests_in_flight = 3\nrate = 20\n",
         )
         .unwrap();
         assert!(!registries.host("x.example").ask);
         assert!(registries.host("b.eu.example").plain_http);
         assert_eq!(registries.host("a.eu.example").requests_in_flight, Some(3));
+        assert_eq!(registries.host("b.eu.example").rate, Some(0.5));
+        assert_eq!(registries.host("a.eu.example").rate, Some(20.0));
         assert!(registries.host("docker.io").ask);
     }
 
@@ -304,6 +315,8 @@ mod tests {
             ("registryy = 1", "registryy"),
             ("[registry.\"a\"]\nplain_htp = true", "plain_htp"),
             ("[registry.\"a\"]\nrequests_in_flight = 0", "at least 1"),
+            ("[registry.\"a\"]\nrate = 0", "from 0.01 to 10000"),
+            ("[registry.\"a\"]\nrate = nan", "from 0.01 to 10000"),
             ("[registry.\"a\"]\ntoken_realms = [\"sso\"]", "no http(s) URL"),
             ("[registry.\"https://a\"]\nask = false", "host as images write it"),
             ("allow_addresses = [\"there\"]", "no address"),

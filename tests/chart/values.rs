@@ -1,5 +1,7 @@
 //! The values: a typo is refused, each is known to the schema and explained in the chart's README.
 
+use std::process::Command;
+
 use pullproof::manifest::yaml;
 use serde_json::Value;
 
@@ -45,6 +47,14 @@ fn typos_and_wrong_values_are_refused() {
     }
     let refused = try_render(&["--set", "secrets.access=namespaces"]).unwrap_err();
     assert!(refused.contains("needs secrets.namespaces"), "{refused}");
+}
+
+#[test]
+fn the_definition_is_what_the_program_prints() {
+    let output = Command::new(env!("CARGO_BIN_EXE_pullproof")).arg("crds").output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let same = read("crds/imagecheckpolicies.yaml") == printed;
+    assert!(same, "pullproof crds > charts/pullproof/crds/imagecheckpolicies.yaml");
 }
 
 fn default_values() -> Value {

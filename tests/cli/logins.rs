@@ -230,7 +230,7 @@ fn a_secret_that_no_image_of_its_pod_needs_is_listed_and_a_policy_can_act_on_it(
     let registry = FakeRegistry::start_blocking(Config::open());
     registry.push_image("team/app", "1", "linux/amd64");
     let unused = secret(&docker_config("ghcr.io", "ci", "right"));
-    let used = secret(&docker_config(&registry.host(), "ci", "right"));
+    let used = secret(&docker_config(registry.host(), "ci", "right"));
     for (secret, expected) in [(unused, true), (used, false)] {
         let web = pod_with_secret("web", &image(&registry));
         let sandbox = Sandbox::with("all.yaml", web + &secret);

@@ -205,7 +205,7 @@ fn a_flag_and_a_pod_that_name_one_image_are_two_questions() {
     let account = "---\napiVersion: v1\nkind: ServiceAccount\n\
                    metadata: {name: default, namespace: shop}\n";
     let sandbox = Sandbox::with("pod.yaml", pod("a", &image) + account);
-    sandbox.write("auth.txt", docker_config(&registry.host(), "ci", "right"));
+    sandbox.write("auth.txt", docker_config(registry.host(), "ci", "right"));
     let report = sandbox.validate(&["--image", &image, "--authfile", "auth.txt"]);
     let expected = ["app:1 finding credentials-missing certain deny", "app:1 pullable allow"];
     assert_eq!(report.told(), expected);

@@ -438,7 +438,8 @@ async fn a_bundle_that_someone_else_wrote_is_mended_and_told() {
 async fn a_configuration_that_is_missing_is_told_and_trusted_when_it_comes() {
     let place = Place::new("missing").await;
     let program = place.start();
-    let told = "webhook_configuration_drift{configuration=\"mutating\",drift=\"missing\"} ";
+    let told =
+        "pullproof_webhook_configuration_drift{configuration=\"mutating\",drift=\"missing\"} ";
     let drift = async |value: &str| {
         until("the drift in metrics", async || {
             let (_, metrics) = program.get("/metrics").await?;
@@ -568,7 +569,8 @@ async fn certificates_of_someone_else_are_left_to_them_and_drifts_told() {
     let (task, health) = place.run(settings).await;
     let delete = ["delete", KINDS[1], &place.namespace];
     place.cluster.kubectl(&delete).expect_ok();
-    let told = "webhook_configuration_drift{configuration=\"validating\",drift=\"missing\"} 1";
+    let told =
+        "pullproof_webhook_configuration_drift{configuration=\"validating\",drift=\"missing\"} 1";
     until("the drift", async || health.metrics.text().contains(told).then_some(())).await;
     assert_eq!(place.bundle(KINDS[0]).await, theirs);
     assert!(place.secret().await.is_none());

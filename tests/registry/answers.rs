@@ -192,3 +192,37 @@ async fn b40_answers_that_are_no_http_are_bad_answers_or_another_protocol() {
     let asked = with(Fault::on("*", MANIFEST).raw(flood)).await;
     assert!(asked.is_inconclusive(), "{asked:?}");
 }
+
+#[tokio::test]
+async fn f12_a_limit_on_the_tags_leaves_the_404_and_says_why_nothing_more_is_known() {
+    let registry = FakeRegistry::start(Config::open()).await;
+    registry.push_image("app", "1", "linux/amd64");
+    let mut settings = settings_for(registry.host(), plain_http());
+    settings.limits.pause_shortest = Duration::from_millis(50);
+    settings.limits.unreachable = Duration::from_millis(50);
+    let client = client(&settings);
+    registry.fault(Fault::on("*", "/v2/app/tags/list").answer(429).header("retry-after", "0"));
+    let ask = image(format!("{}/app:gone", registry.host()));
+    let asked = ask.clone().of(&client).await;
+    assert_eq!((asked.id(), asked.pulls()), ("absent-or-private", Some(false)), "{asked:?}");
+    assert!(asked.text().contains("its tags could not be listed: 429"), "{asked:?}");
+    registry.clear_faults();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let asked = ask.of(&client).await;
+    assert_eq!(asked.id(), "tag-not-found", "the listing is asked for again: {asked:?}");
+}
+
+#[tokio::test]
+async fn it_is_known_whether_a_login_was_sent() {
+    let sent = async |config: Config, repository: &str| {
+        let registry = FakeRegistry::start(config.user("ci", CANARY)).await;
+        registry.push_image("app", "1", "linux/amd64");
+        registry.fault(Fault::in_repository("refused").answer(403));
+        let ask = image(format!("{}/{repository}:1", registry.host())).login("ci", CANARY);
+        ask.of(&plain_client(registry.host())).await.answer.attempts[0].login_was_sent()
+    };
+    assert_eq!(sent(Config::open(), "app").await, Some(false));
+    assert_eq!(sent(Config::open(), "refused").await, Some(false), "403 without a challenge");
+    assert_eq!(sent(Config::basic(), "app").await, Some(true));
+    assert_eq!(sent(Config::bearer().private("app", &["ci"]), "app").await, Some(true));
+}

@@ -207,3 +207,20 @@ async fn t07_a_certificate_is_unverified_only_where_skip_verify_names_the_host()
     let asked = image("mirrored.test/other:1").of(&again).await;
     assert_eq!((asked.id(), server.count()), ("tls-untrusted", 0), "{asked:?}");
 }
+
+#[tokio::test]
+async fn a_hosts_toml_without_a_host_that_resolves_leaves_a_tag_unasked_and_a_digest_asked() {
+    let mirror = open().await;
+    let digest = mirror.push_image("app", "1", "linux/amd64");
+    let text = format!(
+        "server = \"{url}\"\ncapabilities = [\"pull\"]\n[host.\"{url}\"]\ncapabilities = [\"pull\"]\n",
+        url = mirror.url()
+    );
+    let client = hosts_toml_client("registry.example", &text);
+    let tag = image("registry.example/app:1").of(&client).await;
+    assert_eq!((tag.id(), tag.is_inconclusive()), ("not-asked", true), "{tag:?}");
+    assert!(tag.text().contains("hosts.toml"), "{tag:?}");
+    assert_eq!(mirror.count(), 0);
+    let by_digest = image(format!("registry.example/app@{digest}")).of(&client).await;
+    assert_eq!(by_digest.id(), "pullable", "{by_digest:?}");
+}

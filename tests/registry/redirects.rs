@@ -1,6 +1,8 @@
 //! Redirects and links: followed a little, never with a login to another origin, never to where we
 //! may not connect.
 
+use pullproof::diagnosis::evidence::{Auth, Reply};
+
 use super::*;
 use crate::support::{Config, FakeRegistry, Fault, Trap};
 
@@ -151,4 +153,56 @@ async fn t06_one_page_of_tags_is_asked_and_no_more() {
         assert!(asked.diagnosis.advice[0].starts_with("nearest tags: 1."), "{asked:?}");
     }
     assert_eq!(registry.count_of("GET", "/v2/app/tags/list"), 1);
+}
+
+#[tokio::test]
+async fn a_token_service_that_redirects_is_not_followed_even_within_its_origin() {
+    for (login, method) in [(true, "*"), (false, "GET")] {
+        for status in [301, 302, 307, 308] {
+            let config = Config::bearer().user("ci", CANARY).private("app", &["ci"]);
+            let registry = FakeRegistry::start(config).await;
+            registry.push_image("app", "1", "linux/amd64");
+            let moved = Fault::on(method, "/token").answer(status);
+            registry.fault(moved.header("location", "/elsewhere"));
+            let ask = image(format!("{}/app:1", registry.host()));
+            let ask = if login { ask.login("ci", CANARY) } else { ask };
+            let asked = ask.of(&plain_client(registry.host())).await;
+            assert_eq!((asked.id(), asked.is_inconclusive()), ("bad-answer", true), "{asked:?}");
+            assert!(asked.text().contains("a redirect, which is not followed"), "{asked:?}");
+            assert_eq!(registry.count_of("*", "/elsewhere"), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_authority_that_is_trusted_for_one_host_is_not_trusted_for_where_it_leads() {
+    let authority = crate::support::tls::Authority::new();
+    let config = || Config::open().tls(&authority.for_names(&["127.0.0.1", "localhost"]));
+    let (one, two) = (FakeRegistry::start(config()).await, FakeRegistry::start(config()).await);
+    for registry in [&one, &two] {
+        registry.push_image("app", "1", "linux/amd64");
+    }
+    let port = two.host().rsplit_once(':').unwrap().1;
+    let away = format!("https://localhost:{port}");
+    one.fault(Fault::on("*", "/v2/app/manifests/").redirect_to_host(&away));
+    let settings = settings_for(one.host(), trusting(&authority));
+    let ask = image(format!("{}/app:1", one.host()));
+    let asked = ask.clone().of(&client(&settings)).await;
+    assert_eq!((asked.id(), two.count()), ("tls-untrusted", 0), "{asked:?}");
+    let mut both = settings;
+    both.registries = both.registries.with_host(&format!("localhost:{port}"), trusting(&authority));
+    assert_eq!(ask.of(&client(&both)).await.id(), "pullable", "named for both");
+    assert_eq!(two.count(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_behind_a_redirect_is_told_of_its_host_and_blames_no_login() {
+    let (registry, store) = (private().await, FakeRegistry::start(Config::open()).await);
+    registry.fault(Fault::on("*", MANIFEST).redirect_to_host(&store.url()).after(1));
+    store.fault(Fault::on("*", "*").answer(403));
+    let asked = app(&registry).of(&plain_client(registry.host())).await;
+    let attempt = &asked.answer.attempts[0];
+    let Reply::Refused(refusal) = &attempt.reply else { panic!("{asked:?}") };
+    assert_eq!((refusal.host.as_str(), refusal.auth), (store.host(), Auth::NotDemanded));
+    assert_eq!(attempt.login_was_sent(), Some(false));
 }

@@ -222,3 +222,30 @@ async fn b42_a_type_that_spells_the_password_is_not_shown() {
     let asked = ask.platform("linux/amd64").of(&plain_client(registry.host())).await;
     assert_eq!(asked.id(), "unsupported-manifest", "{asked:?}");
 }
+
+#[tokio::test]
+async fn t29_links_in_a_registrys_words_lose_their_signatures_and_logins() {
+    const WORDS: &str = "see https://ci:CANARY-user-info@s3.example/a?X-Sig=CANARY-query#CANARY-end \
+        and s3.example/b?sig=CANARY-bare";
+    let body = serde_json::json!({"errors": [
+        {"code": "DENIED", "message": WORDS, "detail": "more //x:CANARY-more@h/c?t=CANARY-t"},
+    ]});
+    for status in [401, 403, 404, 418, 500, 503] {
+        for basic in [false, true] {
+            let config = if basic { Config::basic() } else { Config::bearer() };
+            let registry = FakeRegistry::start(config.user("ci", CANARY)).await;
+            let told = Fault::on("*", "/v2/").body(body.to_string()).answer(status);
+            registry.fault(told.after(1));
+            let client = plain_client(registry.host());
+            let asked = app(&registry).platform("linux/amd64").of(&client).await;
+            assert!(!asked.text().contains("CANARY-"), "{status}: {asked:?}");
+        }
+        let registry = FakeRegistry::start(Config::bearer().user("ci", CANARY)).await;
+        registry.fault(Fault::on("*", "/token").body(body.to_string()).answer(status));
+        let asked = app(&registry).of(&plain_client(registry.host())).await;
+        assert!(!asked.text().contains("CANARY-"), "{status}: {asked:?}");
+        if (401..=404).contains(&status) {
+            assert!(asked.text().contains("see https://s3.example/a"), "{status}: {asked:?}");
+        }
+    }
+}

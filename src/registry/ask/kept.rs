@@ -2,11 +2,14 @@
 //! registry gives is kept. An entry is read in place, since waiting for a thread would let questions
 //! overtake each other; it is written where that holds up no other question.
 
-use super::{Cached, Place, Registry, Unread};
+use std::time::Duration;
+
+use super::reader::Unread;
+use super::{Place, Registry};
 use crate::credential::Candidate;
 use crate::diagnosis::evidence::Reply;
 use crate::image::Digest;
-use crate::registry::cache::{ContentKey, ManifestKey};
+use crate::registry::cache::{Content as Cached, ContentKey, ManifestKey};
 use crate::registry::disk::Disk;
 use crate::registry::mask::Mask;
 
@@ -16,23 +19,25 @@ impl Registry {
         self.no_disk.clone().or_else(|| self.disk.as_ref()?.settle())
     }
 
-    /// What an earlier run was told of a tag or digest, or what the registry answers now.
+    /// What an earlier run was told of a tag or digest and how long ago, or what the registry
+    /// answers now.
     pub(super) async fn kept_or_asked(
         &self,
         place: &Place<'_>,
         sender: Option<&Candidate>,
         key: &ManifestKey,
         digest: Option<&Digest>,
-    ) -> Reply {
+    ) -> (Reply, Option<Duration>) {
         let how = &place.host.settings;
         let is_kept = self.keeps_loopback || !place.host.is_loopback();
         let disk = self.disk.as_ref().filter(|_| is_kept);
-        if let Some(found) = disk.and_then(|disk| disk.present(key, how)) {
-            return Reply::Found(found);
+        let disk = disk.filter(|_| !place.fresh);
+        if let Some((found, age)) = disk.and_then(|disk| disk.present(key, how)) {
+            return (Reply::Found(found), Some(age));
         }
         let reply = self.client(place, sender).manifest(&key.target, digest).await;
         if !is_kept {
-            return reply;
+            return (reply, None);
         }
         let (asked, how) = (key.clone(), how.clone());
         match &reply {
@@ -43,7 +48,7 @@ impl Registry {
             Reply::Refused(_) => self.keep(move |disk| disk.forget_present(&asked, &how)).await,
             Reply::Found(_) | Reply::Trouble(_) => {}
         }
-        reply
+        (reply, None)
     }
 
     /// What an earlier run read of a digest, or what is read of it now.

@@ -3,7 +3,7 @@
 
 use tokio::time::Instant;
 
-use super::{Host, Mask, Place, Registry, no_attempt};
+use super::{Host, LazyMask, Nobody, Place, Registry, mask, no_attempt};
 use crate::credential::Candidate;
 use crate::diagnosis::Question;
 use crate::diagnosis::cause::Reason;
@@ -12,11 +12,11 @@ use crate::image::Reference;
 
 impl Registry {
     /// Adds to an answer what the logins of the person who asks find out, where the Pod's were
-    /// refused; for logins that are only looked up then. Ends within the limit for a question.
-    pub async fn ask_own(&self, question: &Question, answer: &mut Answer) {
-        let deadline = Instant::now() + self.limits.question;
-        let Some(way) = self.way(&question.reference) else { return };
-        let place = way.place(question, deadline);
+    /// refused; for logins that are only looked up then. Ends by the deadline.
+    pub async fn ask_own(&self, question: &Question, deadline: Instant, answer: &mut Answer) {
+        let Ok(way) = self.hosts.way(&question.reference) else { return };
+        let mask = mask(question);
+        let place = way.place(question, deadline, &mask);
         let let_in = self.attempt_own(&place, question, answer).await;
         self.add_contents(&place, question, let_in, answer).await;
     }
@@ -25,15 +25,14 @@ impl Registry {
     /// for each.
     pub async fn ask_each(&self, reference: &Reference, logins: &[&Candidate]) -> Vec<Attempt> {
         let logins_and_nobody = logins.iter().map(|login| Some(*login)).chain([None]);
-        let Some(host) = self.host(reference) else {
-            return logins_and_nobody.map(|_| no_attempt(reference)).collect();
+        let Some(host) = self.hosts.own(reference) else {
+            let nothing = |_| no_attempt(reference, Nobody::NoAddress);
+            return logins_and_nobody.map(nothing).collect();
         };
-        let mask = Mask::new(logins.iter().map(|login| &login.credential));
+        let mask = LazyMask::new(logins.iter().map(|login| &login.credential));
         let mut answer = Answer::default();
         for login in logins_and_nobody {
-            let deadline = Instant::now() + self.limits.question;
-            let place =
-                Place { host: &host, mirrors: &[], reference, deadline, mask: mask.clone() };
+            let place = Place::of(&host, reference, self.deadline(), &mask);
             self.attempt(&place, login, Whose::Pod, &mut answer).await;
         }
         answer.attempts

@@ -79,7 +79,8 @@ impl Lease {
         let mut observed: Option<Observed> = None;
         loop {
             let begun = Instant::now();
-            let tried = timeout_at(begun + self.clocks.give_up, self.try_take(&mut observed)).await;
+            let patience = self.clocks.give_up / 2;
+            let tried = timeout_at(begun + patience, self.try_take(&mut observed)).await;
             match tried {
                 Ok(Ok(taken)) => {
                     seen(true);

@@ -578,6 +578,36 @@ async fn certificates_of_someone_else_are_left_to_them_and_drifts_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f36_f42_without_an_api_server_nobody_leads_and_when_it_is_back_all_goes_on() {
+    static OWN: OnceLock<Cluster> = OnceLock::new();
+    let cluster = OWN.get_or_init(Cluster::start);
+    define_policies(cluster, LOOSE_KIND);
+    let place = Place::of(cluster, "frozen").await;
+    place.apply_configurations();
+    cluster.freeze();
+    let program = place.start();
+    let says = async |path: &str, status: u16, text: &str| {
+        until("its health", async || {
+            let (told, body) = program.get(path).await?;
+            (told == status && body.contains(text)).then_some(())
+        })
+        .await
+    };
+    says("/readyz", 503, "the API server does not answer").await;
+    says("/livez", 200, "ok").await;
+    cluster.thaw();
+    says("/readyz", 200, "ok").await;
+    place.trusted().await;
+    cluster.freeze();
+    says("/metrics", 200, "pullproof_controller_leader 0").await;
+    says("/readyz", 503, "the API server does not answer").await;
+    cluster.thaw();
+    says("/metrics", 200, "pullproof_controller_leader 1").await;
+    place.spoil(KINDS[0]).await;
+    place.trusted().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_other_controller_takes_over_from_one_that_was_killed_or_stopped() {
     let place = Place::new("leaders").await;
     place.apply_configurations();

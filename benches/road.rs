@@ -13,8 +13,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pullproof::image::Platform;
+use pullproof::credential::{Candidate, Credential, Source as CredentialSource};
+use pullproof::diagnosis::Question;
+use pullproof::image::platform::Runtime;
 use pullproof::image::usage::Source;
+use pullproof::image::{Platform, Reference};
 use pullproof::manifest::{Extraction, extract_source};
 use pullproof::pipeline::{Options, Road};
 use pullproof::registry::{Guard, Registry};
@@ -53,6 +56,42 @@ async fn main() {
     .await;
     row("again in the same process", 0, &Case { warm: true, ..Case::default() }).await;
     row("again in another process (disk)", 0, &Case { disk: true, ..Case::default() }).await;
+    from_memory().await;
+}
+
+/// One question that is answered from memory, without the road around it.
+async fn from_memory() {
+    const TIMES: u32 = 100_000;
+    let server = FakeRegistry::start(Config::bearer().user("ci", "pw")).await;
+    server.push_index("team/app", "1", &["linux/amd64".into(), "linux/arm64".into()]);
+    let registry = Registry::new(&Settings::default(), Guard::default());
+    let source = CredentialSource::Secret { namespace: "shop".into(), name: "pull".into() };
+    let (credential, key) = (Credential::new("ci", "pw"), server.host().to_owned());
+    for (name, platforms) in [
+        ("a question from memory, in microseconds", Vec::new()),
+        ("the same with a platform", vec![Platform::new("linux", "amd64")]),
+    ] {
+        let question = Question {
+            reference: Reference::parse(&format!("{}/team/app:1", server.host())).expect("a name"),
+            candidates: vec![Candidate {
+                credential: credential.clone(),
+                source: source.clone(),
+                key: key.clone(),
+            }],
+            own: Vec::new(),
+            platforms,
+            runtimes: vec![Runtime::ContainerdLocal],
+            fresh: false,
+        };
+        registry.ask(&question, registry.deadline()).await;
+        let (sent, started) = (registry.requests(), Instant::now());
+        let deadline = registry.deadline();
+        for _ in 0..TIMES {
+            std::hint::black_box(registry.ask(&question, deadline).await);
+        }
+        let each = started.elapsed().as_secs_f64() * 1e6 / f64::from(TIMES);
+        println!("{name:<44} {:>8} {each:>28.1}", registry.requests() - sent);
+    }
 }
 
 /// What differs from an anonymous, cold question without platforms.

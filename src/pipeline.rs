@@ -7,7 +7,7 @@ mod verdicts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -354,7 +354,11 @@ impl Road<'_> {
         mut context: Context,
         asking: &Asking<'_>,
     ) -> Diagnosis {
-        let deadline = || asking.around.map_or(self.registry.deadline(), |around| around.deadline);
+        // A little before all else ends, so that what was known before can stand in.
+        let deadline = || match asking.around {
+            Some(around) => around.deadline - Duration::from_millis(100),
+            None => self.registry.deadline(),
+        };
         let mut answer = self.registry.ask(&question, deadline()).await;
         if self.options.credentials != Credentials::Pod && another_login_may_help(&answer) {
             let found = asking.own.of(&question.reference).await;

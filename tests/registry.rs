@@ -5,6 +5,7 @@ mod answers;
 mod budget;
 mod down;
 mod faults;
+mod floods;
 mod guard;
 mod logins;
 mod memory;

@@ -269,7 +269,7 @@ impl Expiry<RepositoryKey, Arc<Listing>> for ByListing {
 
 /// Roughly the bytes a fact holds.
 fn fact_weight(key: &ManifestKey, fact: &Fact) -> u32 {
-    const ENTRY: usize = 700;
+    const ENTRY: usize = 1100;
     let text = match &fact.reply {
         Reply::Found(found) => found.host.len() + found.media_type.len(),
         Reply::Refused(refusal) => {
@@ -291,3 +291,6 @@ fn weight(content: &Content) -> u32 {
     };
     u32::try_from(entries * ENTRY).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

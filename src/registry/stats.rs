@@ -50,9 +50,9 @@ pub(super) struct Counters {
 
 /// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hit {
-    Hit,
-    Miss,
+pub(super) enum Source {
+    Memory,
+    Asking,
     Stale,
 }
 
@@ -62,11 +62,11 @@ impl Counters {
         self.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    pub fn answered(&self, hit: Hit) {
-        let counter = match hit {
-            Hit::Hit => &self.hits,
-            Hit::Miss => &self.misses,
-            Hit::Stale => &self.stale,
+    pub fn answered(&self, from: Source) {
+        let counter = match from {
+            Source::Memory => &self.hits,
+            Source::Asking => &self.misses,
+            Source::Stale => &self.stale,
         };
         counter.fetch_add(1, Relaxed);
     }
@@ -131,7 +131,7 @@ mod tests {
     fn b46_a_hundred_thousand_hosts_are_a_hundred_names_and_the_others() {
         let meters = Meters::default();
         for n in 0..100_000 {
-            meters.of(&format!("r{n}.example")).answered(Hit::Miss);
+            meters.of(&format!("r{n}.example")).answered(Source::Asking);
         }
         let stats = meters.read([("r1.example", Breaker::Open), ("x", Breaker::Open)].into_iter());
         assert_eq!((stats.registries.len(), stats.other.misses), (100, 99_900));

@@ -204,3 +204,34 @@ fn t47_files_of_the_repository_that_is_checked_say_nothing_about_transport() {
     let received = String::from_utf8_lossy(&trap.received()).to_lowercase();
     assert!(!received.contains("authorization") && !received.contains("right"), "{received}");
 }
+
+#[test]
+fn f29_a_thousand_images_on_a_host_that_hangs_hold_up_no_image_of_another() {
+    let (hung, well) = (with_image(Config::open()), with_image(Config::open()));
+    hung.fault(crate::support::Fault::on("*", "*").hang());
+    let mut pods = String::new();
+    for n in 0..1000 {
+        pods += &pod("hung", &format!("{}/aaa/app:{n}", hung.host()));
+    }
+    for n in 0..300 {
+        well.push_image("zzz/app", &n.to_string(), "linux/amd64");
+        pods += &pod("well", &format!("{}/zzz/app:{n}", well.host()));
+    }
+    let sandbox = Sandbox::with("all.yaml", pods);
+    let host = |host: &str| format!("[registry.\"{host}\"]\nplain_http = true\n");
+    let settings = host(hung.host()) + &host(well.host());
+    let began = std::time::Instant::now();
+    let report = std::thread::scope(|scope| {
+        let run = scope.spawn(|| validate(&sandbox, &settings));
+        while well.count() < 300 && began.elapsed() < Duration::from_secs(12) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // The host that hangs is given twenty seconds for its first answer.
+        assert!(well.count() >= 300 && !run.is_finished(), "{} asked", well.count());
+        run.join().unwrap()
+    });
+    assert!(began.elapsed() < Duration::from_secs(45), "{:?}", began.elapsed());
+    let told = report.told();
+    assert_eq!(told.iter().filter(|line| line.contains(" pullable ")).count(), 300);
+    assert_eq!(told.iter().filter(|line| line.contains(" timeout ")).count(), 1000, "{told:?}");
+}

@@ -16,7 +16,7 @@ use crate::registry::cache::{Fact, Listing, ManifestKey, RepositoryKey};
 use crate::registry::content::ACCEPT;
 use crate::registry::host::Host;
 use crate::registry::mask::Mask;
-use crate::registry::stats::Hit;
+use crate::registry::stats::Source;
 use crate::registry::transport::{Response, bad_answer};
 
 /// Too little time to ask anything in.
@@ -43,13 +43,13 @@ impl Registry {
             identity: sender.map(|candidate| self.identity(candidate)),
         };
         let facts = &self.facts.manifests;
-        let mut hit = Hit::Hit;
+        let mut from = Source::Memory;
         loop {
             let before = facts.get(&key).await;
             if let Some(fact) = before.as_ref().filter(|fact| place.is_content_with(fact)) {
-                return self.told(place, fact, hit);
+                return self.told(place, fact, from);
             }
-            hit = Hit::Miss;
+            from = Source::Asking;
             let ask = async {
                 let (reply, kept) = self.kept_or_asked(place, sender, &key, digest).await;
                 let (before, deadline) = (before.as_deref(), place.deadline);
@@ -60,15 +60,15 @@ impl Registry {
             let fact = entry.into_value();
             self.know_digest(place, &key, &fact).await;
             if place.takes(&fact) {
-                return self.told(place, &fact, hit);
+                return self.told(place, &fact, from);
             }
         }
     }
 
-    fn told(&self, place: &Place<'_>, fact: &Fact, hit: Hit) -> (Reply, Origin) {
+    fn told(&self, place: &Place<'_>, fact: &Fact, from: Source) -> (Reply, Origin) {
         let (reply, origin) = fact.told(place.began, place.fresh, self.limits.stale);
         let is_stale = matches!(origin, Origin::Stale(_));
-        place.host.lane.counters.answered(if is_stale { Hit::Stale } else { hit });
+        place.host.lane.counters.answered(if is_stale { Source::Stale } else { from });
         (reply, origin)
     }
 

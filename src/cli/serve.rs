@@ -213,7 +213,7 @@ async fn sources(arguments: &Arguments) -> Result<(Sources, BoxFuture<'static, (
     Ok((Sources { policies, cluster: Some(in_cluster) }, Box::pin(work)))
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::misuse(anyhow::Error::new(error).context(format!("cannot listen on {address}")))
     })
@@ -224,7 +224,7 @@ fn local(listener: &TcpListener) -> String {
 }
 
 /// Ends when the process is asked to.
-async fn stop() {
+pub(super) async fn stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let ended = tokio::signal::ctrl_c();
     match signal(SignalKind::terminate()) {

@@ -92,7 +92,7 @@ pub struct Status {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// `Accepted`: the policy is understood and used.
+    /// `Accepted`: the policy is understood and used. `Risk`: what it asks for may hurt.
     #[serde(rename = "type")]
     pub type_: String,
     pub status: ConditionStatus,

@@ -152,7 +152,11 @@ impl Webhook {
     /// The registry of a result by a name out of a closed set.
     pub fn registry_label(&self, result: &Answered) -> &str {
         let reference = result.uses.first().and_then(|found| found.reference.as_ref().ok());
-        let registry = reference.map(|reference| reference.registry()).unwrap_or_default();
+        self.label_of(reference.map(|reference| reference.registry()).unwrap_or_default())
+    }
+
+    /// A registry by a name out of a closed set.
+    pub fn label_of(&self, registry: &str) -> &str {
         let known = KNOWN.into_iter().find(|known| *known == registry);
         known.or_else(|| self.settings.registries.named(registry)).unwrap_or("other")
     }

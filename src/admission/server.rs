@@ -84,6 +84,8 @@ impl Told for App {
     fn metrics(&self) -> String {
         let (accepted, invalid) = self.webhook.sources.policy_counts();
         self.metrics.set(self.tls.expiry(), accepted, invalid);
+        let label = |registry: &str| self.webhook.label_of(registry).to_owned();
+        self.metrics.upstream.set(&self.webhook.registry.stats(), label);
         self.metrics.text()
     }
 }
@@ -195,13 +197,43 @@ async fn connection(
 }
 
 async fn admit(State(app): State<Arc<App>>, endpoint: Endpoint, request: Request) -> Response {
-    app.metrics.in_flight.inc();
+    let _in_flight = InFlight::of(&app);
     let started = Instant::now();
     let budget = deadline::budget(request.uri().query());
-    let (verdict, response) = answer(&app, endpoint, request.into_body(), budget).await;
-    app.metrics.in_flight.dec();
-    app.metrics.review(endpoint.id(), verdict, started.elapsed());
+    let answering = answer(&app, endpoint, request.into_body(), budget);
+    let ((verdict, response), own) = own_time(answering).await;
+    app.metrics.review(endpoint.id(), verdict, started.elapsed(), own);
     response
+}
+
+/// A review that is being answered; none any more when its caller has hung up.
+struct InFlight<'a>(&'a App);
+
+impl<'a> InFlight<'a> {
+    fn of(app: &'a App) -> Self {
+        app.metrics.in_flight.inc();
+        Self(app)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.dec();
+    }
+}
+
+/// What a future gives, and how long it was at work: waiting does not count.
+async fn own_time<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let mut work = std::pin::pin!(work);
+    let mut own = Duration::ZERO;
+    let done = std::future::poll_fn(|context| {
+        let began = Instant::now();
+        let polled = work.as_mut().poll(context);
+        own += began.elapsed();
+        polled
+    })
+    .await;
+    (done, own)
 }
 
 /// The verdict for the metrics, and the response.

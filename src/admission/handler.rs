@@ -254,7 +254,8 @@ impl Case<'_> {
             changed.pull_secrets.extend(injection.secrets.iter().cloned());
             self.around.login = sources.login(self.namespace, &changed, deadline).await;
         }
-        (Changes { pull_secrets: injection.secrets, ..Changes::default() }, injection.warnings)
+        let warnings = words::not_added(injection.warnings, self.webhook.detail);
+        (Changes { pull_secrets: injection.secrets, ..Changes::default() }, warnings)
     }
 
     /// A Pod that a controller made is not refused while a node has its image: a drain must not die of

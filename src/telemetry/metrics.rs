@@ -107,7 +107,13 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts a review: how long it took, and how much of that was our own work.
-    pub fn review(&self, endpoint: &'static str, verdict: &'static str, took: Duration, own: Duration) {
+    pub fn review(
+        &self,
+        endpoint: &'static str,
+        verdict: &'static str,
+        took: Duration,
+        own: Duration,
+    ) {
         self.reviews.get_or_create(&ReviewLabels { endpoint, verdict }).inc();
         self.review_seconds.observe(took.as_secs_f64());
         self.own_seconds.observe(own.as_secs_f64());

@@ -38,7 +38,6 @@ impl Upstream {
 /// Every registry without a name of its own.
 pub const OTHER: &str = "other";
 
-/// The collector of an [`Upstream`] that others fill.
 impl Collector for Upstream {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let all = self.lock();
@@ -56,10 +55,10 @@ impl Collector for Upstream {
             }
             fmt::Result::Ok(())
         };
-        counter("cache", "Questions, by where their answers came from", &|counted| {
+        counter("cache", "Questions, by where their answers came from.", &|counted| {
             vec![("hit", counted.hits), ("miss", counted.misses), ("stale", counted.stale)]
         })?;
-        let help = "Requests sent to registries and their token services";
+        let help = "Requests sent to registries and their token services.";
         counter("upstream_requests", help, &|counted| vec![("", counted.requests)])?;
         let mut gauge = |name, help, of: &dyn Fn(&RegistryStats) -> Option<u64>| {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -71,16 +70,16 @@ impl Collector for Upstream {
             }
             fmt::Result::Ok(())
         };
-        gauge("breaker_open", "Whether a registry is left alone since it keeps failing", &|it| {
+        gauge("breaker_open", "Whether a registry is left alone since it keeps failing.", &|it| {
             Some(u64::from(it.breaker == Breaker::Open))
         })?;
-        let help = "Pulls that a registry still grants us, where it says so";
+        let help = "Pulls that a registry still grants us, where it says so.";
         gauge("registry_ratelimit_remaining", help, &|counted| counted.pulls_left)?;
         let mut sum = RegistryStats::default();
         all.values().for_each(|counted| sum.add(counted));
         let bounds = SECONDS.into_iter().chain([f64::MAX]);
         let buckets: Vec<(f64, u64)> = bounds.zip(sum.seconds).collect();
-        let help = "Time of one request to a registry";
+        let help = "Time of one request to a registry.";
         encoder
             .encode_descriptor("upstream_seconds", help, None, MetricType::Histogram)?
             .encode_histogram::<NoLabels>(sum.time.as_secs_f64(), sum.requests, &buckets, None)

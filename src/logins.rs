@@ -23,14 +23,15 @@ pub struct Login {
 /// A namespace and a name in it.
 type Name = (String, String);
 /// What decides a workload's login: namespace, ServiceAccount, pull secrets.
-type Key = (String, Option<String>, Vec<String>);
+pub type Key = (String, Option<String>, Vec<String>);
 
 /// An object whose manifest names no namespace lands in this one, as one that names it does.
 fn namespace(written: &str) -> String {
     if written.is_empty() { DEFAULT_NAMESPACE.to_owned() } else { written.to_owned() }
 }
 
-fn key(workload: &Workload) -> Key {
+/// Workloads with equal keys pull with the same login.
+pub fn key(workload: &Workload) -> Key {
     (
         namespace(&workload.object.namespace),
         workload.service_account.clone(),
@@ -91,6 +92,16 @@ impl Logins {
             }
         }
         Self { secrets, accounts, images, made: Mutex::default() }
+    }
+
+    /// A secret among the files.
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<&Usable> {
+        self.secrets.get(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// The pull secrets that a ServiceAccount among the files names.
+    pub fn account(&self, namespace: &str, name: &str) -> Option<&[String]> {
+        self.accounts.get(&(namespace.to_owned(), name.to_owned())).map(Vec::as_slice)
     }
 
     /// The login of a workload; equal ones are made once.

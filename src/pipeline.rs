@@ -5,7 +5,7 @@ mod order;
 mod placeholders;
 mod verdicts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,9 +20,9 @@ use crate::diagnosis::{
     without_asking,
 };
 use crate::image::platform::Runtime;
-use crate::image::usage::Workload;
+use crate::image::usage::{NodeConstraints, Workload};
 use crate::image::{ImageUse, Platform, PullPolicy, Reference, Role, pull_policy};
-use crate::logins::{Login, Logins};
+use crate::logins::{self, Login, Logins};
 use crate::manifest::{self, Extraction, Note};
 use crate::policy::matching::Subject;
 use crate::policy::wants::Landing;
@@ -93,6 +93,21 @@ pub struct Surroundings {
     pub admits: Option<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
+/// What a cluster knows of the workloads of a run, in place of what stands beside them in files.
+#[derive(Debug, Default)]
+pub struct Known {
+    pub logins: HashMap<logins::Key, Arc<Login>>,
+    /// Where Pods with these constraints may land; none where the nodes are not known.
+    pub landings: HashMap<NodeConstraints, Landing>,
+}
+
+/// What decides how one use is asked about, beside itself.
+#[derive(Clone, Copy, Default)]
+struct Around<'l> {
+    landing: Option<&'l Landing>,
+    fresh: bool,
+}
+
 /// What all questions of a run are asked with.
 struct Asking<'a> {
     own: &'a OwnLogins,
@@ -143,15 +158,47 @@ enum Key {
 
 impl Road<'_> {
     /// Walks the whole road for what was extracted.
-    pub async fn check(&self, mut extraction: Extraction, progress: Progress<'_>) -> Report {
-        let started = Instant::now();
+    pub async fn check(&self, extraction: Extraction, progress: Progress<'_>) -> Report {
         let logins = Logins::new(&extraction);
+        let login = |workload: &Workload| logins.of(workload);
+        let mut report = self.walk(extraction, &login, &|_| Around::default(), progress).await;
+        report.notes.extend(logins.not_read());
+        report.notes.sort_by(|a, b| a.place.cmp(&b.place));
+        report
+    }
+
+    /// The same for objects of which a cluster knows what they pull with and where they may land. A
+    /// workload without a login there pulls with none.
+    pub async fn check_known(
+        &self,
+        extraction: Extraction,
+        known: &Known,
+        progress: Progress<'_>,
+    ) -> Report {
+        let login = |workload: &Workload| {
+            known.logins.get(&logins::key(workload)).cloned().unwrap_or_default()
+        };
+        let around = |workload: &Workload| Around {
+            landing: known.landings.get(&workload.constraints),
+            fresh: false,
+        };
+        self.walk(extraction, &login, &around, progress).await
+    }
+
+    async fn walk<'l>(
+        &self,
+        mut extraction: Extraction,
+        logins: &(dyn Fn(&Workload) -> Arc<Login> + Sync),
+        around: &(dyn Fn(&Workload) -> Around<'l> + Sync),
+        progress: Progress<'_>,
+    ) -> Report {
+        let started = Instant::now();
         let labels: Labels = std::mem::take(&mut extraction.namespaces)
             .into_iter()
             .map(|found| (found.name, found.labels))
             .collect();
         let uses = std::mem::take(&mut extraction.uses);
-        let mut groups = self.groups(uses, &|workload| logins.of(workload), &labels, None);
+        let mut groups = self.groups(uses, logins, &labels, around);
         groups.extend(placeholders::groups(std::mem::take(&mut extraction.placeholders)));
         let files = extraction.files;
         let Options { ignores, baseline, .. } = self.options;
@@ -168,7 +215,6 @@ impl Road<'_> {
         let mut notes: Vec<Note> = extraction.notes;
         notes.retain(|note| note.id != manifest::PLACEHOLDER);
         notes.extend(own.failures().iter().map(helper_failed));
-        notes.extend(logins.not_read());
         bench.waivers.finish(&mut notes);
         notes.sort_by(|a, b| a.place.cmp(&b.place));
         let summary = self.summary(&results, files, started);
@@ -179,7 +225,8 @@ impl Road<'_> {
     /// not answered by the deadline is inconclusive.
     pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
         let login = |_: &Workload| Arc::clone(&around.login);
-        let groups = self.groups(uses, &login, &around.labels, Some(around));
+        let each = Around { landing: around.landing.as_ref(), fresh: around.fresh };
+        let groups = self.groups(uses, &login, &around.labels, &|_| each);
         let bench =
             Bench { labels: around.labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
         let own = self.settings.own_logins();
@@ -213,12 +260,12 @@ impl Road<'_> {
         Rules { policies: self.policies, by_default: self.options.by_default }
     }
 
-    fn groups(
+    fn groups<'l>(
         &self,
         uses: Vec<ImageUse>,
         logins: &dyn Fn(&Workload) -> Arc<Login>,
         labels: &Labels,
-        around: Option<&Surroundings>,
+        around: &dyn Fn(&Workload) -> Around<'l>,
     ) -> Vec<Group> {
         let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
         for found in uses {
@@ -226,6 +273,7 @@ impl Road<'_> {
                 Credentials::Own => Arc::default(),
                 Credentials::Pod | Credentials::Any => logins(&found.workload),
             };
+            let around = around(&found.workload);
             let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), around);
             groups
                 .entry(key)
@@ -242,7 +290,7 @@ impl Road<'_> {
         found: &ImageUse,
         login: &Login,
         subject: &Subject<'_>,
-        around: Option<&Surroundings>,
+        around: Around<'_>,
     ) -> (Key, Task, BTreeMap<Platform, String>) {
         let known = |key: Key, diagnosis: Diagnosis| {
             (key, Task::Known(Box::new(diagnosis)), BTreeMap::new())
@@ -266,11 +314,11 @@ impl Road<'_> {
         }
         let constraints = &found.workload.constraints;
         let asked_for = &self.options.platforms;
-        let landing = around.and_then(|around| around.landing.as_ref());
+        let Around { landing, fresh } = around;
         let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
         let (mut question, context) =
             self.question(found, reference, login, wanted.keys().cloned().collect());
-        question.fresh = around.is_some_and(|around| around.fresh);
+        question.fresh = fresh;
         if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
             question.runtimes.clone_from(&landing.runtimes);
         }

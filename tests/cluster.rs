@@ -5,9 +5,15 @@
 
 #[path = "cluster/chart.rs"]
 mod chart;
+#[path = "cluster/cluster_room.rs"]
+mod cluster_room;
 #[path = "cluster/controller.rs"]
 mod controller;
+#[path = "support/mod.rs"]
+mod registries;
 #[path = "cluster/self_test.rs"]
 mod self_test;
 #[path = "cluster/support/mod.rs"]
 mod support;
+#[path = "cluster/webhook.rs"]
+mod webhook;

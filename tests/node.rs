@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic where it broke")]
 
+#[path = "cluster/install.rs"]
+mod install;
 #[path = "cluster/node_self_test.rs"]
 mod node_self_test;
 #[path = "cluster/support/mod.rs"]

@@ -1,14 +1,18 @@
 //! `auth check`: every credential that could pull an image, asked alone: does it work?
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::Args;
 
 use super::auth::PodFiles;
+use super::cluster::{self, WhichCluster};
 use super::{Exit, Failure, Form, Out, inputs};
+use crate::cluster::Secrets;
 use crate::credential::Candidate;
 use crate::diagnosis::standing;
 use crate::image::Reference;
+use crate::image::usage::Workload;
 use crate::registry::Registry;
 use crate::report::auth_check::{self, AuthCheck, Row};
 use crate::settings::{Paths, Settings};
@@ -21,6 +25,17 @@ pub(super) struct Check {
     image: String,
     #[command(flatten)]
     pod: PodFiles,
+    /// Take the pull secrets of a ServiceAccount, or those named, from the cluster of your kubeconfig
+    #[arg(long, conflicts_with_all = ["secrets", "node_config"])]
+    from_cluster: bool,
+    #[command(flatten)]
+    which: WhichCluster,
+    /// The ServiceAccount whose pull secrets a Pod would get [default: default]
+    #[arg(long, value_name = "NAME", requires = "from_cluster")]
+    service_account: Option<String>,
+    /// A pull secret that the Pod names, in its order, instead of those of the account (repeatable)
+    #[arg(long, value_name = "NAME", requires = "from_cluster")]
+    pull_secret: Vec<String>,
     /// Your own logins; default: REGISTRY_AUTH_FILE, or else Docker's config.json,
     /// DOCKER_AUTH_CONFIG and podman's auth.json
     #[arg(long, value_name = "FILE")]
@@ -50,9 +65,15 @@ pub(super) fn run(check: Check, out: &Out) -> Result<Exit, Failure> {
         let why = anyhow::anyhow!("the settings say that {} is not asked", reference.registry());
         return Err(Failure::misuse(why).hint("ask = true in registries.toml"));
     }
-    let (pod, error) = match check.pod.keyring()? {
-        Ok(keyring) => (keyring.lookup(reference.keyring_lookup()).candidates, None),
-        Err(error) => (Vec::new(), Some(format!("keyring: {error}"))),
+    let (pod, error) = if check.from_cluster {
+        of_cluster(&check, &reference)?
+    } else if check.which.is_named() {
+        return Err(Failure::misuse(anyhow::anyhow!("no cluster is asked")).hint("--from-cluster"));
+    } else {
+        match check.pod.keyring()? {
+            Ok(keyring) => (keyring.lookup(reference.keyring_lookup()).candidates, None),
+            Err(error) => (Vec::new(), Some(format!("keyring: {error}"))),
+        }
     };
     for note in &settings.notes {
         super::note(&format!("note: {note}"));
@@ -70,6 +91,40 @@ pub(super) fn run(check: Check, out: &Out) -> Result<Exit, Failure> {
         Form::Json => auth_check::json(&shown),
     })?;
     Ok(if error.is_some() || is_refused(&rows) { Exit::Denied } else { Exit::Success })
+}
+
+/// The candidates of a Pod of the cluster, and why a kubelet could not make its keyring; what could
+/// not be read is told.
+fn of_cluster(
+    check: &Check,
+    reference: &Reference,
+) -> Result<(Vec<Candidate>, Option<String>), Failure> {
+    let login = inputs::runtime()?.block_on(async {
+        let cluster = check.which.connect().await?;
+        let pod = Workload {
+            service_account: check.service_account.clone(),
+            pull_secrets: check.pull_secret.clone(),
+            ..Workload::default()
+        };
+        let namespace = check.which.namespace(&cluster);
+        let deadline = Instant::now() + cluster::LOGIN;
+        Ok::<_, Failure>(Secrets::new(&cluster).login(&namespace, &pod, deadline).await)
+    })?;
+    for secret in &login.known.missing {
+        super::note(&format!("note: {secret} does not exist"));
+    }
+    for (secret, reason) in &login.known.ignored {
+        super::note(&format!("note: {secret} is ignored by the kubelet: {reason}"));
+    }
+    for unread in &login.known.unread {
+        super::note(&format!("note: {unread} could not be read"));
+    }
+    for right in &login.known.rights_missing {
+        super::note(&format!("note: {right}"));
+    }
+    let error =
+        login.broken.as_ref().map(|(secret, reason)| format!("keyring: {secret}: {reason}"));
+    Ok((login.keyring.lookup(reference.keyring_lookup()).candidates, error))
 }
 
 /// The Pod's and the node's candidates, the person's own, and nobody.

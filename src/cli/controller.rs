@@ -23,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 ///
 /// Several may run: one leads, by a Lease. Stops on SIGTERM and gives the Lease back.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Where the Service, the Secret and the Lease are [default: this Pod's]
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
@@ -61,7 +61,7 @@ enum Certificates {
     Off,
 }
 
-pub fn run(arguments: Arguments, verbose: bool) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: Arguments, verbose: bool) -> Result<Exit, Failure> {
     log::start(verbose, std::io::stderr);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -76,20 +76,17 @@ async fn serve(arguments: Arguments) -> Result<Exit, Failure> {
         context: arguments.context.clone(),
     };
     let address = arguments.metrics_listen;
-    let settings = settings(arguments)?;
+    let settings = checked(arguments)?;
     let cluster = Cluster::connect(&options).await.map_err(Failure::misuse)?;
     let health = Arc::new(Health::default());
-    let port = tokio::net::TcpListener::bind(address).await.map_err(|error| {
-        Failure::misuse(anyhow!(error).context(format!("cannot listen on {address}")))
-    })?;
-    let stop = stopped().map_err(Failure::fault)?;
+    let port = super::serve::bind(address).await?;
     tracing::info!(
         namespace = settings.namespace,
         identity = settings.identity,
         "controller starts"
     );
     tokio::select! {
-        () = controller::run(&cluster, &settings, &health, stop) => {
+        () = controller::run(&cluster, &settings, &health, super::serve::stop()) => {
             tracing::info!("controller stops");
             Ok(Exit::Success)
         }
@@ -100,7 +97,7 @@ async fn serve(arguments: Arguments) -> Result<Exit, Failure> {
     }
 }
 
-fn settings(arguments: Arguments) -> Result<Settings, Failure> {
+fn checked(arguments: Arguments) -> Result<Settings, Failure> {
     let namespace = arguments.namespace.or_else(pod::namespace).ok_or_else(|| {
         Failure::misuse(anyhow!("this is no Pod of a cluster, and no namespace is named"))
             .hint("name the namespace of pullproof's Service: --namespace NAME")
@@ -123,27 +120,4 @@ fn settings(arguments: Arguments) -> Result<Settings, Failure> {
 fn identity() -> String {
     let name = pod::name().unwrap_or_else(|| "pullproof-controller".to_owned());
     format!("{name}_{:016x}", rand::random::<u64>())
-}
-
-/// Ends when the process is asked to.
-fn stopped() -> std::io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        Ok(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        })
-    }
-    #[cfg(not(unix))]
-    Ok(async {
-        // Where it can not be heard of, the process is ended from outside.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
 }

@@ -1,16 +1,20 @@
 //! `diagnose`: why does the image of a Pod not pull? Reads what the kubelet left on the Pod and in its
-//! events, or one text alone; asks a registry only with `--ask`.
+//! events, from a cluster or from a file, or one text alone; asks a registry only with `--ask`.
 
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::Value;
 
+use super::cluster::{self, Beside, WhichCluster};
 use super::{Exit, Failure, Form, Out, inputs};
+use crate::cluster::Cluster;
 use crate::diagnosis::kubelet::{self, Event, Stuck, Text};
-use crate::manifest::Extraction;
+use crate::image::usage::Source;
+use crate::manifest::{Extraction, extract_source};
 use crate::pipeline::{Options, Road};
 use crate::report::diagnosis::{self, Asked, Told};
 use crate::settings::{self, Paths, Settings};
@@ -18,16 +22,20 @@ use crate::settings::{self, Paths, Settings};
 /// Tell why the image of a Pod does not pull, from what its kubelet says
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Pods as `kubectl get pod -o json` prints them; `-` reads standard input
-    #[arg(value_name = "FILE|-", required_unless_present = "message")]
+    /// A Pod of the cluster, or Pods as `kubectl get pod -o json` prints them; `-` reads standard
+    /// input
+    #[arg(value_name = "POD|FILE|-", required_unless_present = "message")]
     pods: Option<String>,
+    #[command(flatten)]
+    which: WhichCluster,
     /// Their events, as `kubectl get events -o json` prints them
     #[arg(long, value_name = "FILE|-", requires = "pods")]
     events: Option<String>,
     /// Read this text of a kubelet or a runtime; `-` reads standard input
     #[arg(long, value_name = "TEXT|-", conflicts_with = "pods")]
     message: Option<String>,
-    /// Ask the registries about the images, too, without a login and with your own
+    /// Ask the registries about the images, too, with your own login, and of a Pod of the cluster
+    /// with the Pod's
     #[arg(long, conflicts_with = "message")]
     ask: bool,
     /// How registries are reached; default: pullproof/registries.toml in your config folder
@@ -60,6 +68,13 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         let error = anyhow::anyhow!("standard input cannot be both the Pods and their events");
         return Err(Failure::misuse(error));
     }
+    if let Some(pod) = of_cluster(name, arguments.which.is_named()) {
+        if arguments.events.is_some() {
+            let error = anyhow::anyhow!("the events of a Pod of the cluster come from there");
+            return Err(Failure::misuse(error).hint(format!("for a file: ./{name}")));
+        }
+        return run_of_cluster(&arguments, pod, out);
+    }
     let objects = objects_of(name)?;
     // A list may hold both.
     let mut events: Vec<Event> = objects.iter().filter_map(Event::of).collect();
@@ -73,14 +88,67 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
             .hint("kubectl get pod NAME -o json | pullproof diagnose -\nor, for one text: pullproof diagnose --message TEXT"));
     }
     let stuck: Vec<_> = pods.iter().flat_map(|pod| kubelet::stuck(pod, &events)).collect();
-    let asked = if arguments.ask { ask(&arguments, &stuck)? } else { Asked::new() };
+    let asked = if arguments.ask { ask(&arguments, &stuck, None)? } else { Asked::new() };
     let told =
         Told::Pods { read: pods.len(), stuck: &stuck, events: !events.is_empty(), asked: &asked };
     tell(&told, arguments.output, out)
 }
 
-/// What the registries say of the images that Pods wait for, each asked once.
-fn ask(arguments: &Arguments, stuck: &[Stuck]) -> Result<Asked, Failure> {
+/// The name of a Pod, where the argument is one: no file, and nothing that looks like one.
+fn of_cluster(name: &str, which: bool) -> Option<&str> {
+    let pod = ["pod/", "pods/", "po/"].iter().find_map(|prefix| name.strip_prefix(prefix));
+    let is_file = name == "-" || name.contains('/') || Path::new(name).exists();
+    let ends = [".json", ".yaml", ".yml"].iter().any(|end| name.ends_with(end));
+    match pod {
+        Some(pod) if which || !Path::new(name).exists() => Some(pod),
+        _ => (!is_file && (which || !ends)).then_some(name),
+    }
+}
+
+/// Reads the Pod and its events from the cluster.
+fn run_of_cluster(arguments: &Arguments, name: &str, out: &Out) -> Result<Exit, Failure> {
+    // The client lives as long as this.
+    let runtime = inputs::runtime()?;
+    let (cluster, namespace, read) = runtime.block_on(async {
+        let cluster = arguments.which.connect().await.map_err(|failure| {
+            failure.hint(format!("there is no file {}", crate::text::clean(name, 80)))
+        })?;
+        let namespace = arguments.which.namespace(&cluster);
+        let read = cluster.pod(&namespace, name).await;
+        Ok::<_, Failure>((cluster, namespace, read))
+    })?;
+    let (pod, events) = read.map_err(|trouble| {
+        let shown = crate::text::clean(&format!("{namespace}/{name}"), 160);
+        cluster::failure(&format!("can not read Pod {shown}"), &trouble)
+    })?;
+    let events: Vec<Event> = events.iter().filter_map(Event::of).collect();
+    let stuck: Vec<_> = kubelet::stuck(&pod, &events);
+    let asked = match arguments.ask {
+        true => ask(
+            arguments,
+            &stuck,
+            Some(OfCluster { runtime: &runtime, cluster: &cluster, pod: &pod }),
+        )?,
+        false => Asked::new(),
+    };
+    let told = Told::Pods { read: 1, stuck: &stuck, events: !events.is_empty(), asked: &asked };
+    tell(&told, arguments.output, out)
+}
+
+/// A Pod that was read from a cluster.
+struct OfCluster<'a> {
+    runtime: &'a tokio::runtime::Runtime,
+    cluster: &'a Cluster,
+    pod: &'a Value,
+}
+
+/// What the registries say of the images that Pods wait for, each asked once; with the Pod's own
+/// logins where it was read from a cluster.
+fn ask(
+    arguments: &Arguments,
+    stuck: &[Stuck],
+    of: Option<OfCluster<'_>>,
+) -> Result<Asked, Failure> {
     let settings = Settings::load(&Paths {
         registries: arguments.registries.clone(),
         authfile: arguments.authfile.clone(),
@@ -91,11 +159,27 @@ fn ask(arguments: &Arguments, stuck: &[Stuck]) -> Result<Asked, Failure> {
         super::note(&format!("note: {note}"));
     }
     let images: BTreeSet<&str> = stuck.iter().filter_map(|it| it.image.as_deref()).collect();
-    let uses = images.into_iter().map(inputs::named).collect();
-    let extraction = Extraction { uses, ..Extraction::default() };
+    let uses = match &of {
+        None => images.into_iter().map(inputs::named).collect(),
+        Some(of) => {
+            let source = Source { name: "cluster".to_owned(), text: of.pod.to_string() };
+            let mut uses = extract_source(&Arc::new(source)).uses;
+            uses.retain(|found| images.contains(found.text.as_str()));
+            uses
+        }
+    };
+    let mut extraction = Extraction { uses, ..Extraction::default() };
     let (registry, options) = (inputs::registry(&settings), Options::default());
     let road = Road { settings: &settings, policies: &[], registry: &registry, options: &options };
-    let report = inputs::runtime()?.block_on(road.check(extraction, &|_, _| {}));
+    let report = match of {
+        None => inputs::runtime()?.block_on(road.check(extraction, &|_, _| {})),
+        Some(OfCluster { runtime, cluster, .. }) => runtime.block_on(async {
+            let namespace = cluster.default_namespace();
+            let beside = Beside { files: None, namespace, secrets: &[] };
+            let known = cluster::known(cluster, &beside, &mut extraction).await;
+            road.check_known(extraction, &known, &|_, _| {}).await
+        }),
+    };
     Ok(report.results.into_iter().map(|result| (result.image, result.diagnosis)).collect())
 }
 

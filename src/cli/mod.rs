@@ -4,6 +4,7 @@
 mod auth;
 mod auth_check;
 mod cache;
+mod cluster;
 mod config;
 mod controller;
 mod crds;
@@ -15,6 +16,7 @@ mod outputs;
 mod progress;
 mod project;
 mod quota;
+mod scan;
 mod serve;
 mod validate;
 mod version;
@@ -121,6 +123,7 @@ enum Form {
 enum Command {
     #[command(visible_alias = "check")]
     Validate(Box<validate::Arguments>),
+    Scan(Box<scan::Arguments>),
     Images(images::Arguments),
     Explain(explain::Arguments),
     Diagnose(diagnose::Arguments),
@@ -156,6 +159,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let out = Out { colour: arguments.color };
     let done = match arguments.command {
         Command::Validate(arguments) => validate::run(*arguments, &out),
+        Command::Scan(arguments) => scan::run(*arguments, &out),
         Command::Images(arguments) => images::run(arguments, &out),
         Command::Explain(arguments) => explain::run(arguments, &out),
         Command::Diagnose(arguments) => diagnose::run(arguments, &out),

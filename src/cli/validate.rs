@@ -1,11 +1,12 @@
 //! `validate`: will every image in these manifests pull?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::cache::Cache;
+use super::cluster::{self, Beside, Named, WhichCluster};
 use super::inputs::{self, Inputs};
 use super::outputs::{self, Output, Target};
 use super::progress::Progress;
@@ -15,6 +16,7 @@ use crate::baseline::Baseline;
 use crate::diagnosis::{Outcome, Reason};
 use crate::image::Platform;
 use crate::image::platform::Runtime;
+use crate::logins::Logins;
 use crate::pipeline::{Credentials, Options, Road};
 use crate::policy::ByDefault;
 use crate::report::{self, Format, Report};
@@ -53,6 +55,15 @@ pub(super) struct Arguments {
     /// Whose logins are used: the Pod's, your own, or your own where the Pod's are refused
     #[arg(long, value_name = "WHOSE", default_value = "any")]
     credentials: Whose,
+    /// Read the pull secrets and ServiceAccounts that are not among the files, and the nodes, from
+    /// the cluster of your kubeconfig
+    #[arg(long, conflicts_with = "offline")]
+    from_cluster: bool,
+    /// A pull secret of the cluster that every Pod is taken to name, too (repeatable)
+    #[arg(long, value_name = "NS/NAME", requires = "from_cluster", value_parser = cluster::named)]
+    pull_secret: Vec<Named>,
+    #[command(flatten)]
+    which: WhichCluster,
     /// Ask nothing: references, secrets and hygiene only
     #[arg(long)]
     offline: bool,
@@ -86,7 +97,7 @@ pub(super) enum RuntimeName {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Whose {
+pub(super) enum Whose {
     Pod,
     Own,
     Any,
@@ -103,7 +114,7 @@ impl From<Whose> for Credentials {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Inconclusive {
+pub(super) enum Inconclusive {
     Warn,
     Fail,
 }
@@ -136,6 +147,10 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         ))
         .hint("pullproof validate manifests/"));
     }
+    if arguments.which.is_named() && !arguments.from_cluster {
+        let text = "--namespace, --context and --kubeconfig say which cluster is read, and none is";
+        return Err(Failure::misuse(anyhow::anyhow!(text)).hint("--from-cluster reads it"));
+    }
     let known = arguments.baseline.as_deref().map(inputs::baseline).transpose()?;
     let policies = match arguments.policy.as_slice() {
         [] => inputs::policies(&found.policies()?)?,
@@ -160,7 +175,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         super::note(&report::images::remarks(&extraction));
         return Err(inputs::nothing_found(&extraction));
     }
-    let files = Files::begin(&arguments)?;
+    let files = Files::begin(&arguments.report, arguments.write_baseline.as_deref())?;
     for note in &settings.notes {
         super::note(&format!("note: {note}"));
     }
@@ -183,9 +198,24 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     let road =
         Road { settings: &settings, policies: &policies, registry: &registry, options: &options };
     let progress = Progress::new();
+    let told = |done, total| progress.set(done, total);
     let runtime = inputs::runtime()?;
-    let mut report =
-        runtime.block_on(road.check(extraction, &|done, total| progress.set(done, total)));
+    let mut report = if arguments.from_cluster {
+        runtime.block_on(async {
+            let cluster = arguments.which.connect().await?;
+            let files = Logins::new(&extraction);
+            let namespace = arguments.which.namespace(&cluster);
+            let beside = Beside {
+                files: Some(&files),
+                namespace: &namespace,
+                secrets: &arguments.pull_secret,
+            };
+            let known = cluster::known(&cluster, &beside, &mut extraction).await;
+            Ok::<_, Failure>(road.check_known(extraction, &known, &told).await)
+        })?
+    } else {
+        runtime.block_on(road.check(extraction, &told))
+    };
     progress.finish();
     if named {
         // Of a part of the repository a rule for the rest says nothing.
@@ -211,23 +241,22 @@ fn output(arguments: &Arguments, found: &Found) -> Result<Format, Failure> {
 }
 
 /// The files that the run writes beside what it prints.
-struct Files {
+pub(super) struct Files {
     reports: Vec<(Format, Output)>,
     baseline: Option<Output>,
 }
 
 impl Files {
-    fn begin(arguments: &Arguments) -> Result<Self, Failure> {
-        let reports = arguments.report.iter().map(|target| target.file.as_path());
-        outputs::distinct(reports.chain(arguments.write_baseline.as_deref()))?;
+    pub fn begin(reports: &[Target], baseline: Option<&Path>) -> Result<Self, Failure> {
+        outputs::distinct(reports.iter().map(|target| target.file.as_path()).chain(baseline))?;
         let begin = |target: &Target| Ok((target.format, Output::begin(&target.file)?));
         Ok(Self {
-            reports: arguments.report.iter().map(begin).collect::<Result<_, Failure>>()?,
-            baseline: arguments.write_baseline.as_deref().map(Output::begin).transpose()?,
+            reports: reports.iter().map(begin).collect::<Result<_, Failure>>()?,
+            baseline: baseline.map(Output::begin).transpose()?,
         })
     }
 
-    fn finish(self, report: &Report) -> Result<(), Failure> {
+    pub fn finish(self, report: &Report) -> Result<(), Failure> {
         for (format, output) in self.reports {
             output.finish(&report::render(report, format, &report::Options::default()))?;
         }
@@ -248,7 +277,7 @@ pub(super) fn runtimes(names: &[RuntimeName]) -> Vec<Runtime> {
     names.iter().flat_map(of).collect()
 }
 
-fn exit(report: &Report, inconclusive: Inconclusive) -> Exit {
+pub(super) fn exit(report: &Report, inconclusive: Inconclusive) -> Exit {
     let not_judged = |result: &report::Result| {
         !result.is_waived()
             && matches!(result.diagnosis.outcome, Outcome::Inconclusive { reason } if reason != Reason::NotAsked)

@@ -51,6 +51,11 @@ impl Cluster {
         Ok(Self { client, server })
     }
 
+    /// A client for what is neither read nor watched here: the writes of the controller.
+    pub(crate) fn client(&self) -> kube::Client {
+        self.client.clone()
+    }
+
     /// The host and port of the API server.
     pub fn server(&self) -> &str {
         &self.server

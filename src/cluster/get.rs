@@ -31,6 +31,7 @@ pub(super) enum Kind {
     Secret,
     ServiceAccount,
     Namespace,
+    Pod,
 }
 
 impl Kind {
@@ -39,6 +40,7 @@ impl Kind {
             Kind::Secret => "secrets",
             Kind::ServiceAccount => "serviceaccounts",
             Kind::Namespace => "namespaces",
+            Kind::Pod => "pods",
         }
     }
 }

@@ -12,8 +12,6 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::Cluster;
-
 /// The clocks of an election: `renew` < `give_up` < `expire`.
 #[derive(Debug, Clone)]
 pub struct Clocks {
@@ -58,13 +56,6 @@ struct Observed {
     since: Instant,
 }
 
-impl Cluster {
-    /// A client for what is neither read nor watched here, for the controller.
-    pub(crate) fn client(&self) -> Client {
-        self.client.clone()
-    }
-}
-
 impl Lease {
     /// `identity` must be this process's alone: one that starts again under the same name would
     /// believe that it still leads.
@@ -88,7 +79,8 @@ impl Lease {
         let mut observed: Option<Observed> = None;
         loop {
             let begun = Instant::now();
-            let tried = timeout_at(begun + self.clocks.give_up, self.try_take(&mut observed)).await;
+            let patience = self.clocks.give_up / 2;
+            let tried = timeout_at(begun + patience, self.try_take(&mut observed)).await;
             match tried {
                 Ok(Ok(taken)) => {
                     seen(true);

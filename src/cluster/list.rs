@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use kube::api::ListParams;
 use serde_json::Value;
 
-use super::get::{Ask, Trouble, before, fetch, is_label};
+use super::get::{Ask, Kind, Name, Trouble, before, fetch, get, is_label};
 use super::{Cluster, nodes};
 use crate::policy::wants::NodeView;
 
@@ -42,6 +42,7 @@ pub const POLICIES: Collection = of(
     crate::policy::image_check_policy::KIND,
     "imagecheckpolicies",
 );
+const EVENTS: Collection = of("v1", "Event", "events");
 const NODES: Collection = of("v1", "Node", "nodes");
 
 const fn of(api_version: &'static str, kind: &'static str, resource: &'static str) -> Collection {
@@ -64,13 +65,23 @@ impl Cluster {
         &self,
         collection: Collection,
         namespace: Option<&str>,
+        each: impl FnMut(Value),
+    ) -> Result<(), Trouble> {
+        let params = ListParams::default().limit(PAGE);
+        self.all_of(collection, namespace, params, each).await
+    }
+
+    async fn all_of(
+        &self,
+        collection: Collection,
+        namespace: Option<&str>,
+        mut params: ListParams,
         mut each: impl FnMut(Value),
     ) -> Result<(), Trouble> {
         if namespace.is_some_and(|name| !is_label(name)) {
             return Err(Trouble::Absent);
         }
         let path = collection.path(namespace);
-        let mut params = ListParams::default().limit(PAGE);
         loop {
             let mut page = self.page(&path, &params, collection, namespace).await?;
             let items = page.get_mut("items").map(Value::take);
@@ -89,6 +100,22 @@ impl Cluster {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// A Pod and its Events, as far as those may be listed.
+    pub async fn pod(&self, namespace: &str, name: &str) -> Result<(Value, Vec<Value>), Trouble> {
+        let name = Name::new(namespace, name).ok_or(Trouble::Absent)?;
+        let mut pod = get(&self.client, Kind::Pod, &name, Instant::now() + WAIT).await?;
+        if let Value::Object(fields) = &mut pod {
+            fields.entry("kind").or_insert("Pod".into());
+            fields.entry("apiVersion").or_insert("v1".into());
+        }
+        let about = format!("involvedObject.kind=Pod,involvedObject.name={}", name.name());
+        let params = ListParams::default().limit(PAGE).fields(&about);
+        let mut events = Vec::new();
+        // The Pod's own status tells most.
+        let _ = self.all_of(EVENTS, Some(namespace), params, |event| events.push(event)).await;
+        Ok((pod, events))
     }
 
     /// The Nodes as they are now.

@@ -13,6 +13,7 @@ pub mod list;
 pub mod namespaces;
 pub mod nodes;
 pub mod policies;
+pub mod running;
 pub mod secrets;
 
 pub use connect::{Cluster, Error, Options};

@@ -7,12 +7,13 @@ use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 
 use super::Cluster;
-use super::follow::{News, follow};
+use super::follow::{Failure, News, follow};
 use crate::policy::wants::{NodeView, Taint};
 
 /// Most image names kept of one Node; a kubelet lists 50 images by default.
 const MAX_IMAGES: usize = 400;
 const MAX_IMAGE_TEXT: usize = 4096;
+const FORBIDDEN: &str = "Nodes may not be read, so platforms are asked only where a Pod names them: give list and watch on nodes";
 
 /// The Nodes as they are now.
 #[derive(Debug, Clone, Default)]
@@ -36,10 +37,18 @@ impl Nodes {
         let work = async move {
             let view = |node: Node| Arc::new(view(node));
             follow(api, view, |news| {
-                if let News::Now(all) = news {
-                    let nodes = Arc::new(all.values().cloned().collect());
-                    shared.store(Arc::new(Seen { nodes, listed: true }));
-                }
+                let nodes = match news {
+                    News::Now(all) => all.values().cloned().collect(),
+                    // Without the right there are none to wait for, and none to go by.
+                    News::Failed(Failure::Forbidden) => {
+                        if !shared.load().nodes.is_empty() || !shared.load().listed {
+                            tracing::warn!("{FORBIDDEN}");
+                        }
+                        Vec::new()
+                    }
+                    News::Failed(_) => return,
+                };
+                shared.store(Arc::new(Seen { nodes: Arc::new(nodes), listed: true }));
             })
             .await;
         };
@@ -51,7 +60,7 @@ impl Nodes {
         Arc::clone(&self.shared.load().nodes)
     }
 
-    /// Whether the Nodes were listed once.
+    /// Whether the Nodes were listed once, or are known to be forbidden.
     pub fn is_ready(&self) -> bool {
         self.shared.load().listed
     }

@@ -158,7 +158,7 @@ impl Secrets {
     }
 
     /// The pull secrets that a ServiceAccount names.
-    async fn account(
+    pub async fn account(
         &self,
         namespace: &str,
         name: &str,

@@ -9,38 +9,25 @@ use std::time::{Duration, SystemTime};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
-use serde_json::Value;
-use tokio::sync::Mutex;
 
 use super::authority::{Due, Held, Lifetimes, service_names, unix};
+use super::bundles::Bundles;
 use super::tell::{About, Tell};
-use super::webhooks::{self, Drift, Kind, Target};
 use super::{Error, Settings, ask};
 
 /// Marks a Secret as one that we may write.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "pullproof-controller");
 const KEYS: [&str; 4] = ["ca.crt", "ca.key", "tls.crt", "tls.key"];
 
-/// The work of keeping certificates.
+/// The Secret of the certificates and how it is filled.
 pub struct Certificates {
     secrets: Api<Secret>,
     secret: String,
-    configurations: [(Kind, Api<DynamicObject>); 2],
-    configuration: String,
-    target: Target,
+    namespace: String,
     names: Vec<String>,
     lifetimes: Lifetimes,
-    /// What the configurations held when they were last looked at, and what was told of them.
-    seen: Mutex<BTreeMap<Kind, Seen>>,
     tell: Tell,
-}
-
-#[derive(Default)]
-struct Seen {
-    configuration: Option<Value>,
-    told: Vec<Drift>,
 }
 
 impl Certificates {
@@ -48,28 +35,22 @@ impl Certificates {
         Self {
             secrets: Api::namespaced(client.clone(), &settings.namespace),
             secret: secret.to_owned(),
-            configurations: Kind::BOTH.map(|kind| (kind, configurations(client, kind))),
-            configuration: settings.webhook_configuration.clone(),
-            target: Target {
-                namespace: settings.namespace.clone(),
-                service: settings.service.clone(),
-            },
+            namespace: settings.namespace.clone(),
             names: service_names(&settings.service, &settings.namespace),
             lifetimes: settings.lifetimes.clone(),
-            seen: Mutex::default(),
             tell,
         }
     }
 
     /// Makes everything right once; returns how long nothing is due.
-    pub async fn pass(&self) -> Result<Duration, Error> {
+    pub async fn pass(&self, bundles: &Bundles) -> Result<Duration, Error> {
         let now = SystemTime::now();
         let (mut secret, mut held) = self.held(now).await?;
         if let Due::Authority(why) = held.due(&self.names, now) {
             held = held.with_new_authority(&self.lifetimes, now)?;
             secret = self.write(secret, &held, why).await?;
         }
-        self.keep_bundles(&held).await?;
+        bundles.look(Some(&held.authorities)).await?;
         if let Due::Pair(why) = held.due(&self.names, now) {
             held = held.with_new_pair(&self.names, &self.lifetimes, now)?;
             self.write(secret, &held, why).await?;
@@ -102,7 +83,7 @@ impl Certificates {
             Secret { metadata, type_: Some("kubernetes.io/tls".to_owned()), ..Secret::default() };
         let secret = filled(secret, &held);
         let made = ask(what, self.secrets.create(&PostParams::default(), &secret)).await?;
-        self.made("there was no Secret").await;
+        self.made("there was no Secret");
         Ok((made, held))
     }
 
@@ -111,88 +92,15 @@ impl Certificates {
         let params = PostParams::default();
         let write = self.secrets.replace(&self.secret, &params, &secret);
         let secret = ask("the certificate Secret", write).await?;
-        self.made(why).await;
+        self.made(why);
         Ok(secret)
     }
 
-    async fn made(&self, why: &'static str) {
+    fn made(&self, why: &'static str) {
         self.tell.metrics.renewals.inc();
-        let about = About::new("v1", "Secret", Some(&self.target.namespace), &self.secret);
-        self.tell.note(&about, "CertificateMade", &format!("made certificates: {why}")).await;
+        let about = About::new("v1", "Secret", Some(&self.namespace), &self.secret);
+        self.tell.note(&about, "CertificateMade", &format!("made certificates: {why}"));
     }
-
-    /// Looks at both configurations, also when the first of them can not be written.
-    async fn keep_bundles(&self, held: &Held) -> Result<(), Error> {
-        let mut done = Ok(());
-        for (kind, api) in &self.configurations {
-            done = self.keep_bundle(*kind, api, held).await.and(done);
-        }
-        done
-    }
-
-    async fn keep_bundle(
-        &self,
-        kind: Kind,
-        api: &Api<DynamicObject>,
-        held: &Held,
-    ) -> Result<(), Error> {
-        let Some(mut object) = ask(kind.name(), api.get_opt(&self.configuration)).await? else {
-            self.drifted(kind, None, &[Drift::Missing]).await;
-            return Ok(());
-        };
-        let mut found = webhooks::drifts(&object.data, &self.target);
-        let uid = object.metadata.uid.clone();
-        self.compare(kind, uid.as_deref(), &object.data).await;
-        let changed = webhooks::set_bundle(&mut object.data, &self.target, &held.authorities);
-        if let Some(was_another) = changed {
-            let params = PostParams::default();
-            ask(kind.name(), api.replace(&self.configuration, &params, &object)).await?;
-            self.tell.metrics.mended(kind);
-            tracing::info!(configuration = kind.id(), "wrote the caBundle");
-            if was_another {
-                found.push(Drift::Bundle);
-            }
-        }
-        self.drifted(kind, uid.as_deref(), &found).await;
-        Ok(())
-    }
-
-    async fn drifted(&self, kind: Kind, uid: Option<&str>, found: &[Drift]) {
-        self.tell.metrics.drift(kind, found);
-        let told = std::mem::replace(
-            &mut self.seen.lock().await.entry(kind).or_default().told,
-            found.to_vec(),
-        );
-        for drift in found.iter().filter(|drift| !told.contains(drift)) {
-            let about = self.about(kind, uid);
-            self.tell.warn(&about, "WebhookConfigurationDrift", drift.text()).await;
-        }
-    }
-
-    /// Tells which fields someone changed since the last look.
-    async fn compare(&self, kind: Kind, uid: Option<&str>, now: &Value) {
-        let before =
-            self.seen.lock().await.entry(kind).or_default().configuration.replace(now.clone());
-        let changed = before.map_or_else(Vec::new, |before| webhooks::changes(&before, now));
-        if !changed.is_empty() {
-            let text = format!("changed by someone: {}", changed.join(", "));
-            self.tell.note(&self.about(kind, uid), "WebhookConfigurationChanged", &text).await;
-        }
-    }
-
-    fn about(&self, kind: Kind, uid: Option<&str>) -> About {
-        let version = "admissionregistration.k8s.io/v1";
-        About {
-            uid: uid.map(str::to_owned),
-            ..About::new(version, kind.name(), None, &self.configuration)
-        }
-    }
-}
-
-/// The configurations of a kind, as they are.
-pub fn configurations(client: &Client, kind: Kind) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind.name());
-    Api::all_with(client.clone(), &ApiResource::from_gvk(&kind))
 }
 
 fn is_ours(secret: &Secret) -> bool {

@@ -46,26 +46,42 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("pullproof_controller");
+        let mut registry = Registry::with_prefix("pullproof");
         let leads = Gauge::default();
-        registry.register("leader", "Whether this process holds the Lease", leads.clone());
+        registry.register(
+            "controller_leader",
+            "Whether this process holds the Lease",
+            leads.clone(),
+        );
         let certificate_expiry = Gauge::default();
         let help = "When the webhook's certificate ends, in seconds since 1970";
-        registry.register("certificate_expiry_seconds", help, certificate_expiry.clone());
+        registry.register(
+            "controller_certificate_expiry_seconds",
+            help,
+            certificate_expiry.clone(),
+        );
         let authority_expiry = Gauge::default();
         let help = "When the certificate authority ends, in seconds since 1970";
-        registry.register("authority_expiry_seconds", help, authority_expiry.clone());
+        registry.register("controller_authority_expiry_seconds", help, authority_expiry.clone());
         let renewals = Counter::default();
-        registry.register("certificate_renewals", "Certificates made", renewals.clone());
+        registry.register("controller_certificate_renewals", "Certificates made", renewals.clone());
         let drift = Family::default();
         let help = "Whether a webhook configuration is not as it should be";
         registry.register("webhook_configuration_drift", help, drift.clone());
         let mended = Family::default();
-        registry.register("ca_bundles_mended", "caBundles that were written", mended.clone());
+        registry.register(
+            "controller_ca_bundles_mended",
+            "caBundles that were written",
+            mended.clone(),
+        );
         let policies = Family::default();
-        registry.register("policies", "Policies, by state", policies.clone());
+        registry.register("controller_policies", "Policies, by state", policies.clone());
         let failures = Family::default();
-        registry.register("failures", "Work that failed and is tried again", failures.clone());
+        registry.register(
+            "controller_failures",
+            "Work that failed and is tried again",
+            failures.clone(),
+        );
         Self {
             registry,
             leads,
@@ -87,6 +103,13 @@ impl Metrics {
             let labels = DriftLabels { configuration: kind.id(), drift: drift.id() };
             self.drift.get_or_create(&labels).set(i64::from(found.contains(&drift)));
         }
+    }
+
+    /// What only a leader knows is no longer known.
+    pub fn forget(&self) {
+        self.leads.set(0);
+        self.drift.clear();
+        self.policies.clear();
     }
 
     /// Counts a caBundle that was written.

@@ -4,6 +4,7 @@
 //! is not joined: when one part ends, all end.
 
 pub mod authority;
+mod bundles;
 mod certificates;
 pub mod metrics;
 mod policy_status;
@@ -15,19 +16,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::stream::select;
-use futures_util::{Stream, StreamExt};
-use kube::Client;
-use kube::runtime::{WatchStreamExt, watcher};
+use futures_util::StreamExt;
 
-use crate::cluster::Cluster;
 use crate::cluster::lease::{Clocks, End, Lease};
+use crate::cluster::{Cluster, Events};
 use crate::telemetry::health::Told;
 use authority::Lifetimes;
+use bundles::Bundles;
 use certificates::Certificates;
 use metrics::Metrics;
 use tell::Tell;
-use webhooks::Kind;
 
 /// Longest wait for one answer of the API server; shorter than what a leader has before its end.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -43,7 +41,7 @@ pub struct Settings {
     pub namespace: String,
     /// The Service that the webhooks call.
     pub service: String,
-    /// The Secret of the certificates; `None`: someone else makes them.
+    /// The Secret of the certificates; `None`: someone else makes them, and what trusts them.
     pub certificate_secret: Option<String>,
     /// The name of both webhook configurations.
     pub webhook_configuration: String,
@@ -115,10 +113,9 @@ pub async fn run(
     health: &Health,
     stop: impl Future<Output = ()>,
 ) {
-    let client = cluster.client();
     let clocks = settings.clocks.clone();
     let lease = Lease::new(
-        client.clone(),
+        cluster.client(),
         &settings.namespace,
         &settings.lease,
         &settings.identity,
@@ -135,11 +132,11 @@ pub async fn run(
         let work = async {
             tokio::select! {
                 () = &mut stop => {}
-                () = work(&client, settings, health) => {}
+                () = work(cluster, settings, health) => {}
             }
         };
         let end = term.lead(work).await;
-        health.metrics.leads.set(0);
+        health.metrics.forget();
         seen(end != End::Lost);
         if end == End::Done(()) {
             return;
@@ -148,27 +145,38 @@ pub async fn run(
 }
 
 /// What only the leader does; ends only when it is dropped.
-async fn work(client: &Client, settings: &Settings, health: &Health) {
-    let tell = Tell::new(client, &settings.identity, Arc::clone(&health.metrics));
+async fn work(cluster: &Cluster, settings: &Settings, health: &Health) {
+    let client = cluster.client();
+    let (events, events_work) = Events::new(cluster, "pullproof-controller", &settings.identity);
+    let tell = Tell { metrics: Arc::clone(&health.metrics), events };
     let policies = policy_status::keep(client.clone(), tell.clone());
-    match &settings.certificate_secret {
-        Some(secret) => {
-            let certificates = Certificates::new(client, settings, secret, tell);
-            tokio::join!(policies, keep(certificates, client, settings, &health.metrics));
-        }
-        None => policies.await,
-    }
+    let bundles = Bundles::new(&client, settings, tell.clone());
+    let certificates = settings
+        .certificate_secret
+        .as_ref()
+        .map(|secret| Certificates::new(&client, settings, secret, tell));
+    let kept = keep(certificates, bundles, settings.look_again, &health.metrics);
+    tokio::join!(policies, kept, events_work);
 }
 
 /// A pass now, when something changes, when something is due, and every while.
-async fn keep(certificates: Certificates, client: &Client, settings: &Settings, metrics: &Metrics) {
-    let mut changes = changes(client, &settings.webhook_configuration);
+async fn keep(
+    certificates: Option<Certificates>,
+    bundles: Bundles,
+    look_again: Duration,
+    metrics: &Metrics,
+) {
+    let mut changes = bundles.changes();
     let mut pause = PAUSE;
     loop {
-        match certificates.pass().await {
+        let passed = match &certificates {
+            Some(certificates) => certificates.pass(&bundles).await,
+            None => bundles.look(None).await.map(|()| look_again),
+        };
+        match passed {
             Ok(due) => {
                 pause = PAUSE;
-                let wait = due.clamp(PAUSE, settings.look_again.max(PAUSE));
+                let wait = due.clamp(PAUSE, look_again.max(PAUSE));
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     Some(()) = changes.next() => tokio::time::sleep(PAUSE).await,
@@ -184,17 +192,4 @@ async fn keep(certificates: Certificates, client: &Client, settings: &Settings, 
             }
         }
     }
-}
-
-/// Whenever one of the two configurations changes. Where that can not be watched, the looks every
-/// while remain.
-fn changes(client: &Client, name: &str) -> impl Stream<Item = ()> + Unpin + use<> {
-    let [mutating, validating] = Kind::BOTH.map(|kind| {
-        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        watcher::watcher(certificates::configurations(client, kind), config)
-            .default_backoff()
-            .filter_map(|event| std::future::ready(event.ok().map(|_| ())))
-            .boxed()
-    });
-    select(mutating, validating)
 }

@@ -81,8 +81,9 @@ async fn write_status(policy: Arc<DynamicObject>, context: Arc<Context>) -> Resu
         let params = PostParams::default();
         ask(KIND, context.api.replace_status(&name, &params, &written)).await?;
         if !told.is_accepted() && accepted(before) != Some("False") {
-            let about = About { uid: policy.uid(), ..About::new(API_VERSION, KIND, None, &name) };
-            context.tell.warn(&about, "PolicyInvalid", &told.message).await;
+            let about =
+                About::new(API_VERSION, KIND, None, &name).with_uid(policy.uid().as_deref());
+            context.tell.warn(&about, "PolicyInvalid", &told.message);
         }
     }
     Ok(Action::await_change())

@@ -113,7 +113,7 @@ pub enum Ownership {
 }
 
 /// What the Pod spec says about the nodes it may run on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct NodeConstraints {
     /// `spec.nodeName`: the node is chosen already.
     pub node_name: Option<String>,
@@ -127,7 +127,7 @@ pub struct NodeConstraints {
 }
 
 /// One `matchExpressions` or `matchFields` entry.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct NodeRequirement {
     pub key: String,
     /// `In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt`, `Lt`, as written.
@@ -138,7 +138,7 @@ pub struct NodeRequirement {
 }
 
 /// One of `spec.tolerations`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Toleration {
     /// Empty: every key.
     pub key: String,

@@ -43,7 +43,7 @@ pub struct ImageCheckPolicy {
     printcolumn = r#"{"name": "Action", "type": "string", "jsonPath": ".spec.action"}"#,
     printcolumn = r#"{"name": "Inconclusive", "type": "string", "jsonPath": ".spec.inconclusive"}"#,
     printcolumn = r#"{"name": "Pin", "type": "boolean", "jsonPath": ".spec.pin"}"#,
-    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name": "Accepted", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Accepted\")].status"}"#,
     printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -92,7 +92,7 @@ pub struct Status {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// `Ready`: the policy is understood and used.
+    /// `Accepted`: the policy is understood and used. `Risk`: what it asks for may hurt.
     #[serde(rename = "type")]
     pub type_: String,
     pub status: ConditionStatus,
@@ -119,12 +119,12 @@ pub enum ConditionStatus {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Match {
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 1000))]
     pub namespaces: Vec<Glob>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<LabelSelector>,
     /// Over the normal form `registry/repository`.
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 1000))]
     pub images: Vec<Glob>,
     pub exclude: Exclude,
 }
@@ -133,11 +133,11 @@ pub struct Match {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Exclude {
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 1000))]
     pub namespaces: Vec<Glob>,
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 1000))]
     pub images: Vec<Glob>,
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 1000))]
     pub service_accounts: Vec<Glob>,
 }
 
@@ -218,7 +218,7 @@ impl TryFrom<String> for PlatformName {
 #[serde(deny_unknown_fields)]
 pub struct AllowedRegistries {
     /// Globs over the registry, or over the whole name without tag and digest.
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 1000))]
     pub allow: Vec<Glob>,
 }
 

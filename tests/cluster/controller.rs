@@ -23,7 +23,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, free_ports, until};
+use crate::support::{Cluster, define_kind, define_policies, free_ports, until};
 
 const KINDS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
@@ -74,7 +74,8 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: NAMESPAC
 subjects: [{kind: ServiceAccount, name: controller, namespace: NAMESPACE}]
 "#;
 
-const KIND: &str = r#"
+/// The kind of policies as an older definition may be: it takes anything.
+const LOOSE_KIND: &str = r#"
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: imagecheckpolicies.pullproof.dev}
@@ -103,6 +104,10 @@ impl Place {
     async fn new(stem: &str) -> Self {
         let cluster = Cluster::shared();
         define_policies(cluster);
+        Self::of(cluster, stem).await
+    }
+
+    async fn of(cluster: &'static Cluster, stem: &str) -> Self {
         let namespace = cluster.namespace(stem).await;
         cluster.apply(&RIGHTS.replace("NAMESPACE", &namespace));
         Self { cluster, namespace, client: cluster.client().await }
@@ -212,7 +217,7 @@ impl Place {
     async fn spoil(&self, kind: &str) {
         let path = "/webhooks/0/clientConfig/caBundle";
         let foreign = STANDARD.encode(crate::support::pki::Authority::new().pem());
-        let patch = json!([{"op": "replace", "path": path, "value": foreign}]);
+        let patch = json!([{"op": "add", "path": path, "value": foreign}]);
         let said = self.cluster.kubectl(&[
             "patch",
             kind,
@@ -236,17 +241,6 @@ impl Place {
         until("another leader", async || self.leader().await?.starts_with(&name).then_some(()))
             .await;
     }
-}
-
-/// Defines the kind of policies, once.
-fn define_policies(cluster: &Cluster) {
-    static DEFINED: OnceLock<()> = OnceLock::new();
-    DEFINED.get_or_init(|| {
-        cluster.apply(KIND);
-        let kind = "crd/imagecheckpolicies.pullproof.dev";
-        let wait = ["wait", "--for=condition=Established", "--timeout=60s", kind];
-        cluster.kubectl(&wait).expect_ok();
-    });
 }
 
 /// A running `pullproof controller`, killed with its owner.
@@ -320,7 +314,8 @@ async fn certificates_are_made_and_both_configurations_trust_them() {
     assert!(metrics.contains("pullproof_controller_certificate_renewals_total 1"), "{metrics}");
     let log = program.log();
     assert!(log.contains("there was no Secret"), "{log}");
-    assert!(!log.contains("PRIVATE KEY") && !log.contains("could not be written"), "{log}");
+    assert!(!log.contains("an Event could not be written"), "{log}");
+    assert!(!log.contains("PRIVATE KEY"), "{log}");
     let key = part(&place.secret().await.unwrap(), "tls.key").unwrap();
     assert!(key.lines().skip(1).all(|line| line.starts_with("-----") || !log.contains(line)));
 }
@@ -429,7 +424,8 @@ async fn a_bundle_that_someone_else_wrote_is_mended_and_told() {
 async fn a_configuration_that_is_missing_is_told_and_trusted_when_it_comes() {
     let place = Place::new("missing").await;
     let program = place.start();
-    let told = "webhook_configuration_drift{configuration=\"mutating\",drift=\"missing\"} ";
+    let told =
+        "pullproof_webhook_configuration_drift{configuration=\"mutating\",drift=\"missing\"} ";
     let drift = async |value: &str| {
         until("the drift in metrics", async || {
             let (_, metrics) = program.get("/metrics").await?;
@@ -483,7 +479,11 @@ async fn a_torn_secret_is_made_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_says_whether_it_is_accepted() {
-    let place = Place::new("policy").await;
+    // The real definition refuses most of what is invalid before anyone can read it.
+    static OLDER: OnceLock<Cluster> = OnceLock::new();
+    let cluster = OLDER.get_or_init(Cluster::start);
+    define_kind(cluster, LOOSE_KIND);
+    let place = Place::of(cluster, "policy").await;
     let _program = place.start();
     let name = &place.namespace;
     let apply = |spec: Value| {
@@ -523,6 +523,74 @@ async fn a_policy_says_whether_it_is_accepted() {
     assert_eq!(risky[0]["status"], "True");
     assert_eq!(risky[1]["type"], "Risk");
     assert_eq!(risky[1]["reason"], "InconclusiveDenied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_definition_takes_the_status_of_a_policy() {
+    let place = Place::new("printed").await;
+    let _program = place.start();
+    let policy = json!({
+        "apiVersion": "pullproof.dev/v1alpha1", "kind": "ImageCheckPolicy",
+        "metadata": {"name": place.namespace}, "spec": {"action": "Warn"},
+    });
+    place.cluster.apply(&policy.to_string());
+    let arguments = ["get", "icheck", &place.namespace, "-o"];
+    until("a status", async || {
+        let path = "jsonpath={.status.conditions[?(@.type==\"Accepted\")].status}";
+        let said = place.cluster.kubectl(&[&arguments[..], &[path]].concat()).expect_ok();
+        (said == "True").then_some(())
+    })
+    .await;
+    let table = place.cluster.kubectl(&[&arguments[..], &["wide"]].concat()).expect_ok();
+    assert!(table.contains("ACCEPTED") && table.contains("True"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_of_someone_else_are_left_to_them_and_drifts_told() {
+    let place = Place::new("others").await;
+    place.apply_configurations();
+    place.spoil(KINDS[0]).await;
+    let theirs = place.bundle(KINDS[0]).await;
+    let settings = Settings { certificate_secret: None, ..place.settings("others") };
+    let (task, health) = place.run(settings).await;
+    let delete = ["delete", KINDS[1], &place.namespace];
+    place.cluster.kubectl(&delete).expect_ok();
+    let told =
+        "pullproof_webhook_configuration_drift{configuration=\"validating\",drift=\"missing\"} 1";
+    until("the drift", async || health.metrics.text().contains(told).then_some(())).await;
+    assert_eq!(place.bundle(KINDS[0]).await, theirs);
+    assert!(place.secret().await.is_none());
+    task.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f36_f42_without_an_api_server_nobody_leads_and_when_it_is_back_all_goes_on() {
+    static OWN: OnceLock<Cluster> = OnceLock::new();
+    let cluster = OWN.get_or_init(Cluster::start);
+    define_kind(cluster, LOOSE_KIND);
+    let place = Place::of(cluster, "frozen").await;
+    place.apply_configurations();
+    cluster.freeze();
+    let program = place.start();
+    let says = async |path: &str, status: u16, text: &str| {
+        until("its health", async || {
+            let (told, body) = program.get(path).await?;
+            (told == status && body.contains(text)).then_some(())
+        })
+        .await
+    };
+    says("/readyz", 503, "the API server does not answer").await;
+    says("/livez", 200, "ok").await;
+    cluster.thaw();
+    says("/readyz", 200, "ok").await;
+    place.trusted().await;
+    cluster.freeze();
+    says("/metrics", 200, "pullproof_controller_leader 0").await;
+    says("/readyz", 503, "the API server does not answer").await;
+    cluster.thaw();
+    says("/metrics", 200, "pullproof_controller_leader 1").await;
+    place.spoil(KINDS[0]).await;
+    place.trusted().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -185,3 +185,15 @@ fn crds_prints_the_definition_as_yaml() {
     assert_eq!(definition["spec"]["names"]["shortNames"], json!(["icheck"]));
     assert_eq!(definition["spec"]["versions"][0]["subresources"], json!({"status": {}}));
 }
+
+#[test]
+fn the_chart_installs_the_same_definition() {
+    let file =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/charts/pullproof/crds/imagecheckpolicies.yaml");
+    let parsed = yaml::parse(&std::fs::read_to_string(file).unwrap()).documents[0].root().to_json();
+    assert_eq!(
+        parsed,
+        image_check_policy::definition(),
+        "write it with: pullproof crds > charts/pullproof/crds/imagecheckpolicies.yaml"
+    );
+}

@@ -100,3 +100,17 @@ async fn a_large_cluster_is_listed_page_by_page() {
     assert_eq!(cluster.nodes().await.unwrap().len(), 1200);
     work.abort();
 }
+
+#[tokio::test]
+async fn without_the_right_to_read_nodes_there_are_none_to_wait_for() {
+    let api = ApiServer::start().await;
+    api.fail(NODES, Fault::Status(403));
+    let (nodes, work) = Nodes::watch(&api.cluster().await);
+    let work = tokio::spawn(work);
+    eventually(|| nodes.is_ready(), "never ready").await;
+    assert!(nodes.now().is_empty());
+    api.list(NODES, vec![node("a", "amd64", 1)]);
+    api.mend();
+    become_(&nodes, &["a:amd64"]).await;
+    work.abort();
+}

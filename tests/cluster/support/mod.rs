@@ -302,6 +302,24 @@ fn configuration(kind: &str, name: &str, hook: serde_json::Value) -> serde_json:
     })
 }
 
+/// Installs the definition of ImageCheckPolicy that the program prints, once for all tests.
+pub fn define_policies(cluster: &Cluster) {
+    static DEFINED: OnceLock<()> = OnceLock::new();
+    DEFINED.get_or_init(|| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pullproof"));
+        command.arg("crds");
+        define_kind(cluster, &say(command, "").expect_ok());
+    });
+}
+
+/// Installs a definition of ImageCheckPolicy, and waits until it is served.
+pub fn define_kind(cluster: &Cluster, definition: &str) {
+    cluster.apply(definition);
+    let kind = "crd/imagecheckpolicies.pullproof.dev";
+    let wait = ["wait", "--for=condition=Established", "--timeout=60s", kind];
+    cluster.kubectl(&wait).expect_ok();
+}
+
 /// Runs a program to its end.
 fn say(mut command: Command, input: &str) -> Said {
     let mut child = command

@@ -128,7 +128,8 @@ impl Node {
         self.inside(&line, "").expect_ok().trim().to_owned()
     }
 
-    /// Pushes pullproof itself, with the libraries it is linked to.
+    /// Pushes pullproof itself, with the libraries it is linked to and the machine's root
+    /// certificates.
     #[track_caller]
     pub fn push_pullproof(&self, tag: &str) -> String {
         let program = env!("CARGO_BIN_EXE_pullproof");
@@ -140,9 +141,11 @@ impl Node {
             },
             "",
         );
-        let libraries: Vec<&str> =
-            listed.out.split_whitespace().filter(|w| w.starts_with('/')).collect();
-        self.push_program(REGISTRY, "pullproof", tag, program, &libraries)
+        let mut files: Vec<&str> =
+            listed.out.split_whitespace().filter(|word| word.starts_with('/')).collect();
+        // Without any root certificate there is no HTTP client.
+        files.push("/etc/ssl/certs/ca-certificates.crt");
+        self.push_program(REGISTRY, "pullproof", tag, program, &files)
     }
 }
 

@@ -155,7 +155,11 @@ impl Webhook {
     /// The registry of a result by a name out of a closed set.
     pub fn registry_label(&self, result: &Answered) -> &str {
         let reference = result.uses.first().and_then(|found| found.reference.as_ref().ok());
-        let registry = reference.map(|reference| reference.registry()).unwrap_or_default();
+        self.label_of(reference.map(|reference| reference.registry()).unwrap_or_default())
+    }
+
+    /// A registry by a name out of a closed set.
+    pub fn label_of(&self, registry: &str) -> &str {
         let known = KNOWN.into_iter().find(|known| *known == registry);
         known.or_else(|| self.settings.registries.named(registry)).unwrap_or("other")
     }
@@ -257,7 +261,8 @@ impl Case<'_> {
             changed.pull_secrets.extend(injection.secrets.iter().cloned());
             self.around.login = sources.login(self.namespace, &changed, deadline).await;
         }
-        (Changes { pull_secrets: injection.secrets, ..Changes::default() }, injection.warnings)
+        let warnings = words::not_added(injection.warnings, self.webhook.detail);
+        (Changes { pull_secrets: injection.secrets, ..Changes::default() }, warnings)
     }
 
     /// Nobody is refused because we do not know which policies are meant. And a Pod that a controller

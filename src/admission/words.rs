@@ -51,7 +51,43 @@ pub fn warnings(results: &[Answered], object: &Admitted<'_>, detail: Detail) -> 
         Detail::Full => warning(result, object),
         Detail::Coarse => coarse(result, object),
     });
-    bounded(lines.collect())
+    let beside =
+        (detail == Detail::Full).then(|| how_many(results).into_iter().chain(rights(results)));
+    bounded(beside.into_iter().flatten().chain(lines).collect())
+}
+
+/// Why pull secrets were not added; strangers do not learn which secrets there are.
+pub fn not_added(warnings: Vec<String>, detail: Detail) -> Vec<String> {
+    match detail {
+        Detail::Coarse if !warnings.is_empty() => vec!["a pull secret is not added".to_owned()],
+        _ => warnings,
+    }
+}
+
+/// What the webhook has to be allowed, where an answer hangs on it.
+fn rights(results: &[Answered]) -> Vec<String> {
+    let lacks = |result: &&Answered| {
+        result.verdict.action >= Action::Warn
+            && result.diagnosis.outcome == Outcome::Inconclusive { reason: Reason::NoPermission }
+    };
+    let mut rights: Vec<String> = results
+        .iter()
+        .filter(lacks)
+        .flat_map(|result| result.diagnosis.advice.iter().take(2))
+        .map(|advice| capital(&clean(advice, WARNING)))
+        .collect();
+    rights.dedup();
+    rights
+}
+
+/// `2 of 3 images checked`, where some were and some were not.
+fn how_many(results: &[Answered]) -> Option<String> {
+    let is_open = |result: &&Answered| {
+        matches!(result.diagnosis.outcome, Outcome::Inconclusive { .. })
+            && result.verdict.action >= Action::Warn
+    };
+    let (all, open) = (results.len(), results.iter().filter(is_open).count());
+    (open > 0 && open < all).then(|| format!("{} of {all} images checked", all - open))
 }
 
 /// As many warnings as the API server passes on, each as long as it leaves whole.

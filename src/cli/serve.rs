@@ -83,6 +83,8 @@ pub(super) struct Arguments {
     threads: Option<usize>,
 }
 
+const STACK: usize = 8 << 20;
+
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum AnswerDetail {
     /// Cause, evidence and advice
@@ -110,6 +112,8 @@ pub(super) fn run(arguments: Arguments, verbose: bool, _: &Out) -> Result<Exit, 
     })
     .map_err(Failure::misuse)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Memory that is used only where it is needed; a review too deep for its stack would end them all.
+    runtime.thread_stack_size(STACK);
     if let Some(threads) = arguments.threads {
         runtime.worker_threads(threads.max(1));
     }

@@ -1,0 +1,13 @@
+//! The webhook through its own port: TLS, HTTP/1.1 and 2, real reviews, registries and an API server
+//! that do as a test tells them. What every answer must hold is checked on each of them.
+
+pub mod hook;
+
+mod bodies;
+mod callers;
+mod cluster;
+mod exemptions;
+mod metrics;
+mod mutation;
+mod time;
+mod verdicts;

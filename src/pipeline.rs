@@ -95,7 +95,8 @@ pub struct Surroundings {
 
 /// What all questions of a run are asked with.
 struct Asking<'a> {
-    own: &'a OwnLogins,
+    /// The person's own logins; `None`: they are not tried.
+    own: Option<&'a OwnLogins>,
     bench: &'a Bench<'a>,
     /// `None`: the limits of the registry are enough.
     around: Option<&'a Surroundings>,
@@ -157,9 +158,9 @@ impl Road<'_> {
         let Options { ignores, baseline, .. } = self.options;
         let waivers =
             Waivers::new(std::mem::take(&mut extraction.ignores), ignores, baseline.as_ref());
-        let bench = Bench { labels, waivers };
-        let own = self.settings.own_logins();
-        let asking = Asking { own: &own, bench: &bench, around: None };
+        let bench = Bench { labels: &labels, waivers };
+        let own = self.own_logins();
+        let asking = Asking { own: own.as_ref(), bench: &bench, around: None };
         let mut results = self.ask_all(groups, &asking, progress).await;
         for broken in std::mem::take(&mut extraction.broken) {
             results.push(self.unparsable(broken, &bench));
@@ -167,7 +168,7 @@ impl Road<'_> {
         results.sort_by_cached_key(place_of);
         let mut notes: Vec<Note> = extraction.notes;
         notes.retain(|note| note.id != manifest::PLACEHOLDER);
-        notes.extend(own.failures().iter().map(helper_failed));
+        notes.extend(own.iter().flat_map(OwnLogins::failures).map(|it| helper_failed(&it)));
         notes.extend(logins.not_read());
         bench.waivers.finish(&mut notes);
         notes.sort_by(|a, b| a.place.cmp(&b.place));
@@ -180,11 +181,14 @@ impl Road<'_> {
     pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
         let login = |_: &Workload| Arc::clone(&around.login);
         let groups = self.groups(uses, &login, &around.labels, Some(around));
-        let bench =
-            Bench { labels: around.labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
-        let own = self.settings.own_logins();
-        let asking = Asking { own: &own, bench: &bench, around: Some(around) };
-        self.ask_all(groups, &asking, &|_, _| ()).await
+        let bench = Bench { labels: &around.labels, waivers: Waivers::default() };
+        let own = self.own_logins();
+        let asking = Asking { own: own.as_ref(), bench: &bench, around: Some(around) };
+        match <[Group; 1]>::try_from(groups) {
+            // One question needs no order: most Pods have one image.
+            Ok([group]) => self.answer(group, &asking).await.0,
+            Err(groups) => self.ask_all(groups, &asking, &|_, _| ()).await,
+        }
     }
 
     /// Results for images that are not asked about, all for the same reason.
@@ -199,7 +203,7 @@ impl Road<'_> {
         for found in uses {
             by_text.entry(found.text.clone()).or_default().push(found);
         }
-        let bench = Bench { labels: labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
+        let bench = Bench { labels, waivers: Waivers::default() };
         let result = |(text, uses): (String, Vec<ImageUse>)| {
             let shown = crate::text::clean(&text, crate::text::SHOWN);
             let outcome = Outcome::Inconclusive { reason };
@@ -207,6 +211,10 @@ impl Road<'_> {
             self.answered(uses, diagnosis, BTreeMap::new(), &bench)
         };
         by_text.into_iter().flat_map(result).collect()
+    }
+
+    fn own_logins(&self) -> Option<OwnLogins> {
+        (self.options.credentials != Credentials::Pod).then(|| self.settings.own_logins())
     }
 
     fn rules(&self) -> Rules<'_> {
@@ -360,8 +368,10 @@ impl Road<'_> {
             None => self.registry.deadline(),
         };
         let mut answer = self.registry.ask(&question, deadline()).await;
-        if self.options.credentials != Credentials::Pod && another_login_may_help(&answer) {
-            let found = asking.own.of(&question.reference).await;
+        if let Some(own) = asking.own
+            && another_login_may_help(&answer)
+        {
+            let found = own.of(&question.reference).await;
             context.own_failures =
                 found.failures.iter().map(|failed| failed.failure.to_string()).collect();
             context.own_failures.dedup();
@@ -403,12 +413,13 @@ impl Road<'_> {
         let mut asked = FuturesUnordered::new();
         let (mut results, mut done) = (Vec::new(), 0);
         progress(0, total);
-        while let Some((line, group)) = lines.next() {
-            asked.push(self.answer(line, group, asking));
+        let answer = |(line, group)| async move { (line, self.answer(group, asking).await) };
+        while let Some(next) = lines.next() {
+            asked.push(answer(next));
         }
-        while let Some((line, answers, was_asked)) = asked.next().await {
-            if let Some((line, group)) = lines.done(line) {
-                asked.push(self.answer(line, group, asking));
+        while let Some((line, (answers, was_asked))) = asked.next().await {
+            if let Some(next) = lines.done(line) {
+                asked.push(answer(next));
             }
             results.extend(answers);
             if was_asked {
@@ -419,13 +430,8 @@ impl Road<'_> {
         results
     }
 
-    /// The results of one group of a line, and whether anybody was asked for them.
-    async fn answer(
-        &self,
-        line: usize,
-        group: Group,
-        asking: &Asking<'_>,
-    ) -> (usize, Vec<Answered>, bool) {
+    /// The results of one group, and whether anybody was asked for them.
+    async fn answer(&self, group: Group, asking: &Asking<'_>) -> (Vec<Answered>, bool) {
         let Group { uses, task, wanted } = group;
         let (diagnosis, was_asked) = match task {
             Task::Known(diagnosis) => (*diagnosis, false),
@@ -433,7 +439,7 @@ impl Road<'_> {
                 (self.ask_in_time(*question, *context, asking).await, true)
             }
         };
-        (line, self.answered(uses, diagnosis, wanted, asking.bench), was_asked)
+        (self.answered(uses, diagnosis, wanted, asking.bench), was_asked)
     }
 
     fn summary(&self, results: &[Answered], files: usize, started: Instant) -> Summary {

@@ -84,7 +84,7 @@ pub struct Surroundings {
     pub login: Arc<Login>,
     pub labels: Labels,
     /// The nodes it may land on, where they are known.
-    pub landing: Option<Landing>,
+    pub landing: Option<Arc<Landing>>,
     /// Only what a registry says now counts: for what is pinned.
     pub fresh: bool,
     /// When an answer is of no use any more.
@@ -274,7 +274,7 @@ impl Road<'_> {
         }
         let constraints = &found.workload.constraints;
         let asked_for = &self.options.platforms;
-        let landing = around.and_then(|around| around.landing.as_ref());
+        let landing = around.and_then(|around| around.landing.as_deref());
         let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
         let (mut question, context) =
             self.question(found, reference, login, wanted.keys().cloned().collect());

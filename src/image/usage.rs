@@ -113,7 +113,7 @@ pub enum Ownership {
 }
 
 /// What the Pod spec says about the nodes it may run on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct NodeConstraints {
     /// `spec.nodeName`: the node is chosen already.
     pub node_name: Option<String>,
@@ -126,8 +126,23 @@ pub struct NodeConstraints {
     pub os_name: Option<String>,
 }
 
+impl NodeConstraints {
+    /// Bytes of all its texts.
+    pub fn text_length(&self) -> usize {
+        let selector = self.node_selector.iter().map(|(key, value)| key.len() + value.len());
+        let terms = self.affinity_terms.iter().flatten().map(|it| {
+            it.key.len() + it.operator.len() + it.values.iter().map(String::len).sum::<usize>()
+        });
+        let tolerations = self.tolerations.iter().map(|it| {
+            it.key.len() + it.operator.len() + it.value.len() + it.effect.len()
+        });
+        let names = self.node_name.iter().chain(&self.os_name).map(String::len);
+        selector.chain(terms).chain(tolerations).chain(names).sum()
+    }
+}
+
 /// One `matchExpressions` or `matchFields` entry.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct NodeRequirement {
     pub key: String,
     /// `In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt`, `Lt`, as written.
@@ -138,7 +153,7 @@ pub struct NodeRequirement {
 }
 
 /// One of `spec.tolerations`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Toleration {
     /// Empty: every key.
     pub key: String,

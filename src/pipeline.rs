@@ -6,6 +6,7 @@ mod placeholders;
 mod verdicts;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use crate::baseline::Baseline;
-use crate::credential::Source;
 use crate::credential::own::{HelperFailed, OwnLogins};
+use crate::credential::{Candidate, Source};
 use crate::diagnosis::{
     Cause, Certainty, Context, Diagnosis, Outcome, PodLogin, Question, Reason, diagnose,
     without_asking,
@@ -30,7 +31,7 @@ use crate::policy::{ByDefault, IgnoreRule, ImageCheckPolicy, Rules, wants};
 use crate::registry::identity::Identity;
 use crate::registry::{Registry, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
-use crate::settings::{NodeCredentials, Settings};
+use crate::settings::{HostSettings, NodeCredentials, Settings};
 use crate::waivers::Waivers;
 use order::Lines;
 use verdicts::Bench;
@@ -126,11 +127,14 @@ enum Task {
     Ask(Box<Question>, Box<Context>),
 }
 
+/// Why nobody is asked, and the secret that is to blame.
+type Known = (&'static str, Option<Source>);
+
 /// What makes two uses ask the same thing.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     /// Known without asking: one result for each text and reason.
-    Text(String, &'static str, Vec<Source>),
+    Text(String, Option<Known>),
     Question {
         pull_ref: String,
         candidates: Vec<(Identity, Source)>,
@@ -228,20 +232,47 @@ impl Road<'_> {
         labels: &Labels,
         around: Option<&Surroundings>,
     ) -> Vec<Group> {
-        let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
-        for found in uses {
+        let group = |found: ImageUse| {
             let login = match self.options.credentials {
                 Credentials::Own => Arc::default(),
                 Credentials::Pod | Credentials::Any => logins(&found.workload),
             };
-            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), around);
-            groups
-                .entry(key)
-                .or_insert_with(|| Group { uses: Vec::new(), task, wanted })
-                .uses
-                .push(found);
+            let (known, task, wanted) = self.task(&found, &login, &subject(&found, labels), around);
+            (known, Group { uses: vec![found], task, wanted })
+        };
+        if uses.len() == 1 {
+            // There is nothing to tell it from.
+            return uses.into_iter().map(|found| group(found).1).collect();
+        }
+        let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
+        for (known, group) in uses.into_iter().map(group) {
+            match groups.entry(self.key(known, &group)) {
+                Entry::Vacant(free) => drop(free.insert(group)),
+                Entry::Occupied(mut equal) => equal.get_mut().uses.extend(group.uses),
+            }
         }
         groups.into_values().collect()
+    }
+
+    /// What makes other uses ask the same.
+    fn key(&self, known: Option<Known>, Group { uses, task, .. }: &Group) -> Key {
+        let (question, context) = match task {
+            Task::Ask(question, context) => (question, context),
+            Task::Known(_) => {
+                let text = uses.first().map(|found| found.text.clone()).unwrap_or_default();
+                return Key::Text(text, known);
+            }
+        };
+        let who =
+            |candidate: &Candidate| (self.registry.identity(candidate), candidate.source.clone());
+        Key::Question {
+            pull_ref: question.reference.pull_ref(),
+            candidates: question.candidates.iter().map(who).collect(),
+            platforms: question.platforms.clone(),
+            login: Box::new(context.pod_login.clone()),
+            is_volume: context.is_volume,
+            has_pod: !context.asker.is_empty(),
+        }
     }
 
     /// What is to be done about one use.
@@ -251,50 +282,38 @@ impl Road<'_> {
         login: &Login,
         subject: &Subject<'_>,
         around: Option<&Surroundings>,
-    ) -> (Key, Task, BTreeMap<Platform, String>) {
-        let known = |key: Key, diagnosis: Diagnosis| {
-            (key, Task::Known(Box::new(diagnosis)), BTreeMap::new())
+    ) -> (Option<Known>, Task, BTreeMap<Platform, String>) {
+        let known = |known: Known, diagnosis: Diagnosis| {
+            (Some(known), Task::Known(Box::new(diagnosis)), BTreeMap::new())
         };
-        let text = |why: &'static str| Key::Text(found.text.clone(), why, Vec::new());
         let reference = match &found.reference {
             Ok(reference) => reference,
-            Err(error) => return known(text("invalid"), no_reference(&found.text, *error)),
+            Err(error) => return known(("invalid", None), no_reference(&found.text, *error)),
         };
         if let Some(why) = self.never_pulled(found) {
             let never_pulled = true;
             let diagnosis = Diagnosis { never_pulled, ..not_asked(reference, why) };
-            return known(text(why), diagnosis);
+            return known((why, None), diagnosis);
         }
         if let Some((source, reason)) = &login.broken {
-            let key = Key::Text(found.text.clone(), "secret", vec![source.clone()]);
-            return known(key, broken_secret(source, reason, &found.workload));
+            let why = ("secret", Some(source.clone()));
+            return known(why, broken_secret(source, reason, &found.workload));
         }
-        if let Some(why) = self.never_asked(reference) {
-            return known(text(why), not_asked(reference, why));
+        let host = self.settings.registries.host(reference.registry());
+        if let Some(why) = self.never_asked(&host) {
+            return known((why, None), not_asked(reference, why));
         }
         let constraints = &found.workload.constraints;
         let asked_for = &self.options.platforms;
         let landing = around.and_then(|around| around.landing.as_deref());
         let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
         let (mut question, context) =
-            self.question(found, reference, login, wanted.keys().cloned().collect());
+            self.question(found, reference, login, &host, wanted.keys().cloned().collect());
         question.fresh = around.is_some_and(|around| around.fresh);
         if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
             question.runtimes.clone_from(&landing.runtimes);
         }
-        let key = Key::Question {
-            pull_ref: reference.pull_ref(),
-            candidates: question
-                .candidates
-                .iter()
-                .map(|candidate| (self.registry.identity(candidate), candidate.source.clone()))
-                .collect(),
-            platforms: question.platforms.clone(),
-            login: Box::new(context.pod_login.clone()),
-            is_volume: context.is_volume,
-            has_pod: !context.asker.is_empty(),
-        };
-        (key, Task::Ask(Box::new(question), Box::new(context)), wanted)
+        (None, Task::Ask(Box::new(question), Box::new(context)), wanted)
     }
 
     /// Why no node pulls this image.
@@ -316,12 +335,11 @@ impl Road<'_> {
     }
 
     /// Why the registry is not asked, although a node would pull.
-    fn never_asked(&self, reference: &Reference) -> Option<&'static str> {
+    fn never_asked(&self, host: &HostSettings) -> Option<&'static str> {
         if self.options.offline {
             return Some("--offline");
         }
-        (!self.settings.registries.host(reference.registry()).ask)
-            .then_some("ask = false for this registry")
+        (!host.ask).then_some("ask = false for this registry")
     }
 
     fn question(
@@ -329,6 +347,7 @@ impl Road<'_> {
         found: &ImageUse,
         reference: &Reference,
         login: &Login,
+        host: &HostSettings,
         platforms: Vec<Platform>,
     ) -> (Question, Context) {
         let name = reference.keyring_lookup();
@@ -337,7 +356,6 @@ impl Road<'_> {
         if !candidates.is_empty() {
             pod_login.without_entry.clear();
         }
-        let host = self.settings.registries.host(reference.registry());
         let context = Context {
             asker: asker(&found.workload),
             is_volume: found.role == Role::Volume,

@@ -122,7 +122,14 @@ fn median_rate(mut rounds: Vec<Round>) -> Round {
 }
 
 impl Bench<'_> {
-    fn closed(&self, target: &Target, version: Version, connections: usize, bodies: &Bodies, count: usize) -> Load {
+    fn closed(
+        &self,
+        target: &Target,
+        version: Version,
+        connections: usize,
+        bodies: &Bodies,
+        count: usize,
+    ) -> Load {
         self.load.block_on(async {
             let mut connections = target.connect_all(version, connections).await;
             load::closed(&mut connections, bodies, count).await
@@ -140,7 +147,8 @@ impl Bench<'_> {
 /// Reviews of remembered images at a steady rate, as an API server talks.
 fn cached(bench: &Bench<'_>) {
     let registry = registry(Duration::ZERO);
-    let served = bench.place.webhook(Limits { present: Duration::from_secs(3600), ..Limits::webhook() });
+    let served =
+        bench.place.webhook(Limits { present: Duration::from_secs(3600), ..Limits::webhook() });
     let bodies = reviews(&registry, "cached", 100, 1);
     bench.closed(&served.target, Version::Http2, 1, &bodies, 1000);
     let rounds = (0..ROUNDS).map(|_| {
@@ -156,7 +164,8 @@ fn cached(bench: &Bench<'_>) {
 fn ceiling(bench: &Bench<'_>) {
     const COUNT: usize = 15_000;
     let registry = registry(Duration::ZERO);
-    let served = bench.place.webhook(Limits { present: Duration::from_secs(3600), ..Limits::webhook() });
+    let served =
+        bench.place.webhook(Limits { present: Duration::from_secs(3600), ..Limits::webhook() });
     let constant = bench.place.constant();
     let bodies = reviews(&registry, "ceiling", 100, 1);
     for (version, name) in [(Version::Http1, "HTTP/1.1"), (Version::Http2, "HTTP/2")] {
@@ -165,7 +174,8 @@ fn ceiling(bench: &Bench<'_>) {
         let (mut ours, mut limit) = (Vec::new(), Vec::new());
         // In turn, so that a busy machine troubles both.
         for _ in 0..ROUNDS {
-            let load = |target| round(&[&registry], || bench.closed(target, version, 16, &bodies, COUNT));
+            let load =
+                |target| round(&[&registry], || bench.closed(target, version, 16, &bodies, COUNT));
             limit.push(load(&constant.target));
             ours.push(load(&served.target));
         }
@@ -180,13 +190,15 @@ fn ceiling(bench: &Bench<'_>) {
 /// Pods of more images, all remembered.
 fn images(bench: &Bench<'_>) {
     let registry = registry(Duration::ZERO);
-    let served = bench.place.webhook(Limits { present: Duration::from_secs(3600), ..Limits::webhook() });
+    let served =
+        bench.place.webhook(Limits { present: Duration::from_secs(3600), ..Limits::webhook() });
     for images in [1, 5, 20] {
         let bodies = reviews(&registry, &format!("images-{images}"), 20, images);
         let load = |count| bench.closed(&served.target, Version::Http2, 16, &bodies, count);
         load(200);
         let rounds = (0..ROUNDS).map(|_| round(&[&registry], || load(5000))).collect();
-        median_rate(rounds).row(&format!("cached, {images} images a Pod, closed loop, 16 connections"));
+        median_rate(rounds)
+            .row(&format!("cached, {images} images a Pod, closed loop, 16 connections"));
     }
 }
 
@@ -239,10 +251,13 @@ fn hung(bench: &Bench<'_>) {
             registries[9].fault(Fault::on("*", "*").hang());
         }
         let served = bench.place.webhook(Limits::webhook());
-        let of = |registry: &FakeRegistry, count| reviews(registry, &format!("hung-{hangs}"), count, 1);
+        let of =
+            |registry: &FakeRegistry, count| reviews(registry, &format!("hung-{hangs}"), count, 1);
         let well: Vec<Bodies> =
             registries[..9].iter().map(|registry| of(registry, COUNT / 9)).collect();
-        let well: Bodies = Arc::new((0..COUNT / 9).flat_map(|nth| well.iter().map(move |of| of[nth].clone())).collect());
+        let well: Bodies = Arc::new(
+            (0..COUNT / 9).flat_map(|nth| well.iter().map(move |of| of[nth].clone())).collect(),
+        );
         let last = of(&registries[9], COUNT / 9);
         let asked: Vec<&FakeRegistry> = registries[..9].iter().collect();
         let target = &served.target;
@@ -258,7 +273,13 @@ fn hung(bench: &Bench<'_>) {
         let state = if hangs { "the tenth hangs" } else { "all ten are well" };
         round.row(&format!("nine registries at 20 ms, 500/s over ten, {state}"));
     }
-    println!("{:<58} {:>9} {:>8} {:>7.2}x", "  moved by (aim: less than 2)", "", "", p99[1] / p99[0]);
+    println!(
+        "{:<58} {:>9} {:>8} {:>7.2}x",
+        "  moved by (aim: less than 2)",
+        "",
+        "",
+        p99[1] / p99[0]
+    );
 }
 
 /// The program alone: at rest, and with as many facts as it may remember.
@@ -368,7 +389,8 @@ fn written(images: &[String], fields: &BTreeMap<String, Value>) -> String {
     });
     let resource = json!({"group": "", "version": "v1", "resource": "pods"});
     let kind = json!({"group": "", "version": "v1", "kind": "Pod"});
-    let groups = ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"];
+    let groups =
+        ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"];
     let review = json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "request": {

@@ -133,9 +133,10 @@ impl NodeConstraints {
         let terms = self.affinity_terms.iter().flatten().map(|it| {
             it.key.len() + it.operator.len() + it.values.iter().map(String::len).sum::<usize>()
         });
-        let tolerations = self.tolerations.iter().map(|it| {
-            it.key.len() + it.operator.len() + it.value.len() + it.effect.len()
-        });
+        let tolerations = self
+            .tolerations
+            .iter()
+            .map(|it| it.key.len() + it.operator.len() + it.value.len() + it.effect.len());
         let names = self.node_name.iter().chain(&self.os_name).map(String::len);
         selector.chain(terms).chain(tolerations).chain(names).sum()
     }

@@ -76,7 +76,10 @@ pub fn landing<N: Borrow<NodeView>>(nodes: &[N], constraints: &NodeConstraints) 
     let mut by_platform: BTreeMap<Platform, Vec<&str>> = BTreeMap::new();
     for nodes in sorts.values() {
         if let Some(platform) = nodes.first().and_then(|node| platform(node)) {
-            by_platform.entry(platform).or_default().extend(nodes.iter().map(|it| it.name.as_str()));
+            by_platform
+                .entry(platform)
+                .or_default()
+                .extend(nodes.iter().map(|it| it.name.as_str()));
         }
     }
     let platforms: BTreeMap<Platform, String> =

@@ -15,10 +15,13 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use load::{Bodies, Load, Target, Version};
+use pullproof::cluster::Nodes;
+use pullproof::image::usage::NodeConstraints;
+use pullproof::policy::wants::{NodeView, Taint};
 use pullproof::settings::Limits;
 use serde_json::{Value, json};
 use served::{Place, server_cpu};
@@ -45,13 +48,14 @@ fn main() {
         "{:<58} {:>9} {:>8} {:>8} {:>8} {:>9}",
         "", "reviews/s", "p50 ms", "p99 ms", "CPU us", "upstream"
     );
-    let parts: [(&str, fn(&Bench<'_>)); 7] = [
+    let parts: [(&str, fn(&Bench<'_>)); 8] = [
         ("cached", cached),
         ("ceiling", ceiling),
         ("images", images),
         ("cold", cold),
         ("equal", equal),
         ("hung", hung),
+        ("nodes", nodes),
         ("memory", memory),
     ];
     let bench = Bench { place: &place, load: &load };
@@ -280,6 +284,28 @@ fn hung(bench: &Bench<'_>) {
         "",
         p99[1] / p99[0]
     );
+}
+
+/// Where a Pod may land in a large cluster: worked out, and remembered.
+fn nodes(_: &Bench<'_>) {
+    const NODES: usize = 5000;
+    let node = |nth: usize| NodeView {
+        name: format!("node-{nth}"),
+        labels: (0..12).map(|label| (format!("example.com/{label}"), nth.to_string())).collect(),
+        taints: vec![Taint { effect: "PreferNoSchedule".to_owned(), ..Taint::default() }],
+        os: "linux".to_owned(),
+        architecture: if nth % 3 == 0 { "arm64" } else { "amd64" }.to_owned(),
+        runtime: "containerd://2.1.4".to_owned(),
+        ..NodeView::default()
+    };
+    let nodes = Nodes::fixed((0..NODES).map(node).collect());
+    let constraints = NodeConstraints::default();
+    println!("\n{:<58} {:>9}", "where a Pod may land among 5,000 nodes", "us");
+    for name in ["the first of its kind", "again"] {
+        let started = Instant::now();
+        std::hint::black_box(nodes.landing(&constraints));
+        println!("{name:<58} {:>9.1}", started.elapsed().as_secs_f64() * 1e6);
+    }
 }
 
 /// The program alone: at rest, and with as many facts as it may remember.

@@ -63,3 +63,24 @@ fn links_to_causes_lead_somewhere() {
         assert!(page.contains(start));
     }
 }
+
+#[test]
+fn every_flag_of_the_long_running_roles_is_in_their_page() {
+    const PAGE: &str = include_str!("../docs/webhook.md");
+    for role in ["serve", "controller"] {
+        let help = std::process::Command::new(env!("CARGO_BIN_EXE_pullproof"))
+            .args([role, "--help"])
+            .output()
+            .unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        let (_, table) = PAGE.split_once(&format!("| `pullproof {role}` |")).expect("a table");
+        let table = table.split("\n\n").next().unwrap();
+        let flags = help.lines().filter_map(|line| line.trim().strip_prefix("--"));
+        let flags = flags.filter_map(|rest| rest.split([' ', '\n']).next());
+        let own: Vec<&str> = flags.filter(|flag| *flag != "color").collect();
+        assert!(own.len() > 5, "{help}");
+        for flag in own {
+            assert!(table.contains(&format!("`--{flag}")), "{role} --{flag} is not in its table");
+        }
+    }
+}

@@ -80,6 +80,7 @@ pub fn client_at(door: Door, settings: &Settings) -> Registry {
         door,
         allow: registries.allow_addresses.clone(),
         public_only: registries.public_only,
+        refuse: Vec::new(),
     };
     Registry::new(settings, guard)
 }

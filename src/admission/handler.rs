@@ -110,9 +110,11 @@ impl Webhook {
         let uses = exempt::changed(object.uses(&request.kind, &request.namespace), old.as_ref());
         let Some(first) = uses.first() else { return Decision::exempt("unchanged") };
         let namespace = &*request.namespace;
+        let labels = self.sources.labels(namespace, deadline).await;
+        let are_labels_known = labels.is_some();
         let around = Surroundings {
             login: self.sources.login(namespace, &first.workload, deadline).await,
-            labels: self.sources.labels(namespace, deadline).await,
+            labels: labels.unwrap_or_default(),
             landing: self.sources.landing(&first.workload),
             fresh: endpoint == Endpoint::Mutate,
             deadline,
@@ -122,7 +124,8 @@ impl Webhook {
             },
         };
         let policies = self.sources.policies.now();
-        let case = Case { webhook: self, policies, around, object: &object, namespace };
+        let case =
+            Case { webhook: self, policies, around, object: &object, namespace, are_labels_known };
         match endpoint {
             Endpoint::Validate => {
                 let decision = case.validate(uses).await;
@@ -165,6 +168,8 @@ struct Case<'a> {
     around: Surroundings,
     object: &'a Admitted<'a>,
     namespace: &'a str,
+    /// Else it is open which of the policies with a selector are meant.
+    are_labels_known: bool,
 }
 
 impl Case<'_> {
@@ -187,7 +192,7 @@ impl Case<'_> {
             results.extend(road.without_asking(rest, &self.around.labels, reason, &text));
         }
         results.sort_by(|a, b| path(a).cmp(path(b)));
-        self.spare_held(&mut results);
+        self.spare(&mut results);
         let detail = self.webhook.detail;
         let answer = Answer {
             denied: words::denial(&results, self.object, detail),
@@ -218,6 +223,7 @@ impl Case<'_> {
                     }));
                 }
                 // What is wrong with it is said by the other webhook.
+                (Outcome::Finding { .. }, _) => {}
                 _ => warnings.push(format!(
                     "{} is not pinned to a digest: it could not be confirmed",
                     crate::text::clean(&result.image, 200)
@@ -236,7 +242,8 @@ impl Case<'_> {
             warnings: words::bounded(warnings),
             ..Answer::default()
         };
-        Decision { answer, exempt: None, results }
+        // Nothing is judged here, so nothing counts as judged.
+        Decision { answer, exempt: None, results: Vec::new() }
     }
 
     /// The secrets to add; with them the images are asked about as the Pod will pull them.
@@ -253,9 +260,9 @@ impl Case<'_> {
         (Changes { pull_secrets: injection.secrets, ..Changes::default() }, injection.warnings)
     }
 
-    /// A Pod that a controller made is not refused while a node has its image: a drain must not die of
-    /// a tag that was cleaned up.
-    fn spare_held(&self, results: &mut [Answered]) {
+    /// Nobody is refused because we do not know which policies are meant. And a Pod that a controller
+    /// made is not while a node has its image: a drain must not die of a tag that was cleaned up.
+    fn spare(&self, results: &mut [Answered]) {
         for result in results.iter_mut().filter(|it| it.verdict.action == Action::Deny) {
             let is_held = |found: &ImageUse| {
                 let policy = pull_policy::effective(&found.text, found.pull_policy);
@@ -263,7 +270,7 @@ impl Case<'_> {
                     && policy == PullPolicy::IfNotPresent
                     && self.webhook.sources.is_held(found)
             };
-            if result.uses.iter().all(is_held) {
+            if !self.are_labels_known || result.uses.iter().all(is_held) {
                 result.verdict.action = Action::Warn;
             }
         }

@@ -9,6 +9,7 @@ use crate::cluster::{Events, Namespaces, Nodes, Policies, Secrets};
 use crate::image::usage::Workload;
 use crate::logins::{Login, Looked, account_of, assemble};
 use crate::pipeline::Labels;
+use crate::policy::ImageCheckPolicy;
 use crate::policy::wants::{Landing, holds_image, landing};
 
 /// Where facts about the cluster come from.
@@ -64,21 +65,19 @@ impl Sources {
         }
     }
 
-    /// The labels of a namespace, where they can be known.
-    pub async fn labels(&self, namespace: &str, deadline: Instant) -> Labels {
-        let selects = |policy: &crate::policy::ImageCheckPolicy| {
-            policy.spec.matches.namespace_selector.is_some()
-        };
-        let Some(cluster) = &self.cluster else { return Labels::new() };
+    /// The labels of a namespace, where a policy asks for them; `None`: a policy does, and they are not
+    /// known.
+    pub async fn labels(&self, namespace: &str, deadline: Instant) -> Option<Labels> {
+        let selects = |policy: &ImageCheckPolicy| policy.spec.matches.namespace_selector.is_some();
+        let Some(cluster) = &self.cluster else { return Some(Labels::new()) };
         if !self.policies.now().iter().any(selects) {
-            return Labels::new();
+            return Some(Labels::new());
         }
         match cluster.namespaces.labels(namespace, deadline.into_std()).await {
-            Ok(labels) => Labels::from([(namespace.to_owned(), (*labels).clone())]),
-            // Without them no selector by label holds; the name is known all the same.
+            Ok(labels) => Some(Labels::from([(namespace.to_owned(), (*labels).clone())])),
             Err(trouble) => {
                 tracing::warn!(namespace, ?trouble, "the labels of a namespace are not known");
-                Labels::new()
+                None
             }
         }
     }

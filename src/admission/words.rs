@@ -8,8 +8,8 @@ use crate::policy::Action;
 use crate::report::Result as Answered;
 use crate::text::clean;
 
-/// Where causes are explained.
-const PAGE: &str = "docs/causes.md";
+/// What stands for every reason that would tell what is behind an address.
+const NO_ANSWER: &str = "no-answer";
 /// Characters of a warning that the API server never cuts.
 const WARNING: usize = 256;
 /// Warnings of one answer: together they stay below the API server's 4,096 characters.
@@ -149,7 +149,7 @@ fn id(result: &Answered) -> &'static str {
     }
     match &result.diagnosis.outcome {
         Outcome::Finding { cause, .. } => cause.id(),
-        Outcome::Inconclusive { .. } if !is_a_registrys(&result.diagnosis.outcome) => "no-answer",
+        Outcome::Inconclusive { .. } if !is_a_registrys(&result.diagnosis.outcome) => NO_ANSWER,
         Outcome::Inconclusive { reason } => reason.id(),
         Outcome::Pullable => "pullable",
     }
@@ -158,9 +158,10 @@ fn id(result: &Answered) -> &'static str {
 /// Who says so, and where it is explained.
 fn source(result: &Answered) -> String {
     let id = id(result);
+    let page = if id == NO_ANSWER { "docs/webhook.md" } else { "docs/causes.md" };
     match &result.verdict.policy {
-        Some(policy) => format!("policy {}, {id}, {PAGE}#{id}", clean(policy, 253)),
-        None => format!("{id}, {PAGE}#{id}"),
+        Some(policy) => format!("policy {}, {id}, {page}#{id}", clean(policy, 253)),
+        None => format!("{id}, {page}#{id}"),
     }
 }
 

@@ -208,6 +208,7 @@ pub(super) fn registry(settings: &Settings) -> Registry {
         door: Door::CommandLine,
         allow: settings.registries.allow_addresses.clone(),
         public_only: settings.registries.public_only,
+        refuse: Vec::new(),
     };
     Registry::new(settings, guard)
 }

@@ -63,6 +63,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         door: Door::CommandLine,
         allow: settings.registries.allow_addresses.clone(),
         public_only: settings.registries.public_only,
+        refuse: Vec::new(),
     };
     let registry = Registry::new(&settings, guard);
     let runtime = inputs::runtime()?;

@@ -118,11 +118,12 @@ pub(super) fn run(arguments: Arguments, verbose: bool, _: &Out) -> Result<Exit, 
 }
 
 async fn serve(arguments: Arguments, settings: Settings, tls: Tls) -> Result<Exit, Failure> {
-    let (sources, watching) = sources(&arguments).await?;
+    let (sources, refuse, watching) = sources(&arguments).await?;
     let guard = Guard {
         door: Door::Cluster,
         allow: settings.registries.allow_addresses.clone(),
         public_only: settings.registries.public_only,
+        refuse,
     };
     let webhook = Webhook {
         registry: Registry::new(&settings, guard),
@@ -166,13 +167,15 @@ async fn serve(arguments: Arguments, settings: Settings, tls: Tls) -> Result<Exi
     }
 }
 
-/// What reviews are judged by, and the work that keeps it up to date.
-async fn sources(arguments: &Arguments) -> Result<(Sources, BoxFuture<'static, ()>), Failure> {
+/// What reviews are judged by, where the API server is, and the work that keeps it up to date.
+async fn sources(
+    arguments: &Arguments,
+) -> Result<(Sources, Vec<SocketAddr>, BoxFuture<'static, ()>), Failure> {
     let of_files = arguments.policies.as_deref().map(Policies::from_dir).transpose();
     let of_files = of_files.map_err(|reason| Failure::misuse(anyhow::anyhow!(reason)))?;
     if arguments.no_cluster {
         let policies = of_files.unwrap_or_else(|| Policies::fixed(Vec::new()));
-        return Ok((Sources::of_files(policies), Box::pin(std::future::pending())));
+        return Ok((Sources::of_files(policies), Vec::new(), Box::pin(std::future::pending())));
     }
     let cluster = Cluster::connect(&cluster::Options {
         kubeconfig: arguments.kubeconfig.clone(),
@@ -210,7 +213,15 @@ async fn sources(arguments: &Arguments) -> Result<(Sources, BoxFuture<'static, (
             () = events_work => {}
         }
     };
-    Ok((Sources { policies, cluster: Some(in_cluster) }, Box::pin(work)))
+    let servers = servers(cluster.server()).await;
+    Ok((Sources { policies, cluster: Some(in_cluster) }, servers, Box::pin(work)))
+}
+
+/// The addresses of the API server, by its `host[:port]`.
+async fn servers(authority: &str) -> Vec<SocketAddr> {
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let named = if has_port { authority.to_owned() } else { format!("{authority}:443") };
+    tokio::net::lookup_host(named).await.map(Iterator::collect).unwrap_or_default()
 }
 
 pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -1,7 +1,7 @@
 //! Where we may connect, and who may see a secret. Addresses are judged as parsed and as resolved,
 //! never as text, and again at every redirect and token realm.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use url::{Host, Url};
 
@@ -23,6 +23,8 @@ pub struct Guard {
     pub door: Door,
     pub allow: Vec<AllowedAddress>,
     pub public_only: bool,
+    /// Refused unless allowed: the API server is no registry.
+    pub refuse: Vec<SocketAddr>,
 }
 
 impl Guard {
@@ -39,6 +41,9 @@ impl Guard {
         if self.allow.iter().any(allowed) {
             return true;
         }
+        if self.refuse.contains(&SocketAddr::new(address, port)) {
+            return false;
+        }
         let inside = address.is_loopback();
         !(inside && self.door == Door::Cluster)
             && !(self.public_only && (inside || is_private(address)))
@@ -46,7 +51,7 @@ impl Guard {
 
     /// Whether an address may be open on one port and closed on another.
     pub fn looks_at_ports(&self) -> bool {
-        self.allow.iter().any(|rule| rule.port.is_some())
+        !self.refuse.is_empty() || self.allow.iter().any(|rule| rule.port.is_some())
     }
 
     /// Judges a URL whose host is an address; a name is judged when it is resolved.
@@ -201,12 +206,22 @@ mod tests {
             door: Door::Cluster,
             allow: vec![allow("127.0.0.1/32", Some(5000)), allow("169.254.0.0/16", None)],
             public_only: true,
+            ..Guard::default()
         };
         assert!(guard.allows("127.0.0.1".parse().unwrap(), 5000));
         assert!(!guard.allows("127.0.0.1".parse().unwrap(), 5001));
         assert!(!guard.allows("169.254.169.254".parse().unwrap(), 80));
         assert!(!guard.allows("10.0.0.1".parse().unwrap(), 443));
         assert!(guard.allows("93.184.216.34".parse().unwrap(), 443));
+    }
+
+    #[test]
+    fn t01_the_api_server_is_refused_by_its_address_and_port_alone() {
+        let refuse = vec!["10.0.0.1:443".parse().unwrap()];
+        let guard = Guard { door: Door::Cluster, refuse, ..Guard::default() };
+        let allows = |address: &str, port| guard.allows(address.parse().unwrap(), port);
+        assert!(!allows("10.0.0.1", 443) && !allows("::ffff:10.0.0.1", 443));
+        assert!(allows("10.0.0.1", 5000) && allows("10.0.0.2", 443) && guard.looks_at_ports());
     }
 
     #[test]

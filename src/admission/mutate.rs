@@ -7,7 +7,8 @@ use super::handler::{Case, Decision, MOST_IMAGES, split_off_too_many};
 use super::object::Admitted;
 use super::patch::{Before, Changes, ORIGINAL_IMAGES, Pin};
 use super::review::Answer;
-use super::{inject, words};
+use super::words::{self, Detail};
+use super::inject;
 use crate::diagnosis::Outcome;
 use crate::image::platform::Runtime;
 use crate::image::{ImageUse, PullPolicy, Role, pull_policy};
@@ -36,7 +37,7 @@ impl Case<'_> {
                     }));
                 }
                 // What is wrong with it is said by the other webhook.
-                (Outcome::Finding { .. }, _) => {}
+                (Outcome::Finding { .. }, _) if self.webhook.detail == Detail::Full => {}
                 _ => warnings.push(format!(
                     "{} is not pinned to a digest: it could not be confirmed",
                     crate::text::clean(&result.image, 200)

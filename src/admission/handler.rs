@@ -226,8 +226,8 @@ impl Case<'_> {
                         to: format!("{}@{digest}", found.text),
                     }));
                 }
-                // What is wrong with it is said by the other webhook.
-                (Outcome::Finding { .. }, _) => {}
+                // What is wrong with it is said by the other webhook; strangers learn no difference.
+                (Outcome::Finding { .. }, _) if self.webhook.detail == Detail::Full => {}
                 _ => warnings.push(format!(
                     "{} is not pinned to a digest: it could not be confirmed",
                     crate::text::clean(&result.image, 200)

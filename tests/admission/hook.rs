@@ -147,6 +147,7 @@ impl Setup {
             door: Door::Cluster,
             allow: registries.allow_addresses.clone(),
             public_only: registries.public_only,
+            refuse: Vec::new(),
         };
         let webhook = Webhook {
             registry: Registry::new(&self.settings, guard),

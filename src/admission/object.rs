@@ -15,11 +15,20 @@ use crate::image::usage::{
 };
 use crate::image::{PullPolicy, Reference, Role};
 
-/// An object as far as admission looks at it.
+/// A Pod as far as admission looks at it: most reviews are of Pods, so it is read in one go.
 #[derive(Debug, Deserialize)]
-pub struct Object<'a> {
+struct Pod<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
-    pub metadata: Metadata<'a>,
+    metadata: Metadata<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    spec: PodSpec<'a>,
+}
+
+/// Any other object, whose kind says where its Pod spec stands.
+#[derive(Debug, Deserialize)]
+struct Object<'a> {
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    metadata: Metadata<'a>,
     #[serde(borrow, default)]
     spec: Option<&'a RawValue>,
     /// Of a PodTemplate, which has no spec.
@@ -266,6 +275,10 @@ struct WithJobTemplate<'a> {
 
 impl<'a> Admitted<'a> {
     fn read(kind: &Kind<'_>, prefix: &'static str, raw: &'a RawValue) -> serde_json::Result<Self> {
+        if kind.kind == "Pod" {
+            let Pod { metadata, spec } = serde_json::from_str(raw.get())?;
+            return Ok(Self { metadata, spec, prefix, is_pod: true });
+        }
         let object: Object<'a> = serde_json::from_str(raw.get())?;
         let spec_of = |raw: Option<&'a RawValue>| -> serde_json::Result<Option<&'a RawValue>> {
             Ok(inner::<WithSpec<'a>>(raw)?.spec)
@@ -274,7 +287,6 @@ impl<'a> Admitted<'a> {
             spec_of(inner::<WithTemplate<'a>>(raw)?.template)
         };
         let spec = match &*kind.kind {
-            "Pod" => object.spec,
             "PodTemplate" => spec_of(object.template)?,
             "CronJob" => {
                 template_of(spec_of(inner::<WithJobTemplate<'a>>(object.spec)?.job_template)?)?
@@ -282,7 +294,7 @@ impl<'a> Admitted<'a> {
             _ => template_of(object.spec)?,
         };
         let spec = inner::<PodSpec<'a>>(spec)?;
-        Ok(Self { metadata: object.metadata, spec, prefix, is_pod: kind.kind == "Pod" })
+        Ok(Self { metadata: object.metadata, spec, prefix, is_pod: false })
     }
 
     /// Whether it is a Pod itself.

@@ -10,7 +10,7 @@ use crate::image::usage::Workload;
 use crate::logins::{Login, Looked, account_of, assemble};
 use crate::pipeline::Labels;
 use crate::policy::ImageCheckPolicy;
-use crate::policy::wants::{Landing, holds_image, landing};
+use crate::policy::wants::{Landing, holds_image};
 
 /// Where facts about the cluster come from.
 #[derive(Debug, Default)]
@@ -83,9 +83,8 @@ impl Sources {
     }
 
     /// Which nodes a workload may land on, where the cluster's are known and it fits any.
-    pub fn landing(&self, workload: &Workload) -> Option<Landing> {
-        let nodes = self.cluster.as_ref()?.nodes.now();
-        landing(&nodes, &workload.constraints)
+    pub fn landing(&self, workload: &Workload) -> Option<Arc<Landing>> {
+        self.cluster.as_ref()?.nodes.landing(&workload.constraints)
     }
 
     /// Whether a node that the workload may land on holds the image already.

@@ -128,6 +128,19 @@ impl Node {
         self.inside(&line, "").expect_ok().trim().to_owned()
     }
 
+    /// Takes a tag away from the open registry; what nodes have pulled of it stays with them.
+    #[track_caller]
+    pub fn forget(&self, repository: &str, tag: &str) {
+        let (host, port) = REGISTRY.split_once(':').unwrap();
+        // The shell's own sockets, so that nothing more is needed inside.
+        let script = format!(
+            "exec 3<>/dev/tcp/{host}/{port}; printf 'DELETE /v2/{repository}/manifests/{tag} HTTP/1.1\\r\\n\
+             Host: {REGISTRY}\\r\\nConnection: close\\r\\n\\r\\n' >&3; head -n 1 <&3"
+        );
+        let said = self.inside(&["bash", "-c", &script], "").expect_ok();
+        assert!(said.contains(" 202 "), "the registry keeps the tag: {said}");
+    }
+
     /// Pushes pullproof itself, with the libraries it is linked to and the machine's root
     /// certificates.
     #[track_caller]

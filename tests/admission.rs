@@ -11,6 +11,7 @@ mod faults;
 mod load;
 mod metrics;
 mod mutation;
+mod process;
 mod readers;
 mod time;
 mod verdicts;

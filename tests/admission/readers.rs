@@ -181,10 +181,10 @@ proptest! {
     #[test]
     fn any_json_is_read_or_refused(text in "[\\[\\]{}\":,a-z0-9 ]{0,200}") {
         let kind = Kind { group: "apps".into(), version: "v1".into(), kind: "Deployment".into() };
-        if let Ok(raw) = serde_json::value::RawValue::from_string(text) {
-            if let Some(Ok(object)) = object::read(&kind, &raw) {
-                object.uses(&kind, "shop");
-            }
+        if let Ok(raw) = serde_json::value::RawValue::from_string(text)
+            && let Some(Ok(object)) = object::read(&kind, &raw)
+        {
+            object.uses(&kind, "shop");
         }
     }
 }

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use super::handler::{Case, Decision, MOST_IMAGES, split_off_too_many};
+use super::inject;
 use super::object::Admitted;
 use super::patch::{Before, Changes, ORIGINAL_IMAGES, Pin};
 use super::review::Answer;
 use super::words::{self, Detail};
-use super::inject;
 use crate::diagnosis::Outcome;
 use crate::image::platform::Runtime;
 use crate::image::{ImageUse, PullPolicy, Role, pull_policy};

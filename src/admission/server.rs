@@ -36,8 +36,8 @@ use crate::telemetry::metrics::{Metrics, ResultLabels};
 
 /// The largest review that is read: what the API server can send, and some.
 pub const MAX_BODY: usize = 8 << 20;
-/// Bytes of bodies in memory at a time, in KiB.
-const BODIES: u32 = 96 << 10;
+/// What is in memory of bodies at a time, in KiB.
+const BODIES: usize = 96 << 10;
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: u32 = 32 << 10;
 const MAX_CONNECTIONS: usize = 2048;
@@ -71,7 +71,7 @@ impl App {
             tls,
             client_names,
             draining: Draining::default(),
-            bodies: Semaphore::new(BODIES as usize),
+            bodies: Semaphore::new(BODIES),
         }
     }
 }
@@ -279,6 +279,9 @@ async fn answer(
     (verdict, ([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
 }
 
+const BUSY: (StatusCode, &str) =
+    (StatusCode::SERVICE_UNAVAILABLE, "too many large bodies at once\n");
+
 /// A body in memory, and its share of what may be there.
 struct Read<'a> {
     bytes: Bytes,
@@ -286,13 +289,16 @@ struct Read<'a> {
 }
 
 /// Reads a body. Its share of the memory grows as it comes: what is only announced holds up nobody.
+/// Where there is no room it is refused at once: what waits half read on an HTTP/2 connection stops
+/// all others on it.
 async fn read(app: &App, mut body: Body) -> Result<Read<'_>, (StatusCode, &'static str)> {
     use axum::body::HttpBody;
     let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "larger than 8 MiB\n");
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large);
     }
-    let (mut share, mut first, mut rest) = (None::<SemaphorePermit<'_>>, Bytes::new(), Vec::new());
+    let mut share: Option<SemaphorePermit<'_>> = None;
+    let (mut first, mut rest) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| (StatusCode::BAD_REQUEST, "the body broke off\n"))?;
         let Ok(part) = frame.into_data() else { continue };
@@ -301,8 +307,8 @@ async fn read(app: &App, mut body: Body) -> Result<Read<'_>, (StatusCode, &'stat
             return Err(too_large);
         }
         let held = share.as_ref().map_or(0, SemaphorePermit::num_permits);
-        let more = u32::try_from((length / 1024 + 1).saturating_sub(held)).unwrap_or(BODIES);
-        let more = app.bodies.acquire_many(more).await.expect("it is never closed");
+        let more = u32::try_from((length / 1024 + 1).saturating_sub(held)).unwrap_or(u32::MAX);
+        let more = app.bodies.try_acquire_many(more).map_err(|_| BUSY)?;
         match &mut share {
             Some(share) => share.merge(more),
             None => share = Some(more),

@@ -493,7 +493,9 @@ async fn a_policy_says_whether_it_is_accepted() {
     let place = Place::of(loose(), "policy").await;
     let _program = place.start();
     let name = &place.namespace;
-    let apply = |spec: Value| {
+    let apply = |mut spec: Value| {
+        // Others have Pods in this cluster.
+        spec["match"] = json!({"namespaces": [name]});
         let policy = json!({
             "apiVersion": "pullproof.dev/v1alpha1", "kind": "ImageCheckPolicy",
             "metadata": {"name": name}, "spec": spec,

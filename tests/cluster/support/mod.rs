@@ -9,6 +9,7 @@
 pub mod assets;
 mod hook;
 pub mod keeper;
+mod link;
 pub mod node;
 pub mod pki;
 
@@ -26,6 +27,7 @@ use rustix::process::Signal;
 
 pub use hook::{Answer, Hook, Seen};
 use keeper::{Keeper, Server};
+pub use link::{Link, State};
 use pki::{Authority, Identity};
 
 /// How long anything is waited for; far more than it takes, for a machine that is busy.
@@ -147,6 +149,19 @@ impl Cluster {
     /// `system:serviceaccount:NAMESPACE:NAME` is the name of a ServiceAccount.
     pub fn kubeconfig_of(&self, user: &str) -> PathBuf {
         self.write_kubeconfig(&user.replace(':', "-"), &self.authority.client(user, None))
+    }
+
+    /// The same by another way.
+    pub fn kubeconfig_by(&self, user: &str, link: &Link) -> PathBuf {
+        let path = self.folder.join(format!("{}-by-link.kubeconfig", user.replace(':', "-")));
+        let url = format!("https://{}", link.address);
+        write_kubeconfig(&path, &url, &self.authority, &self.authority.client(user, None));
+        path
+    }
+
+    /// A way to this API server that can be cut.
+    pub async fn link(&self, state: State) -> Link {
+        Link::start(self.port, state).await
     }
 
     fn write_kubeconfig(&self, name: &str, identity: &Identity) -> PathBuf {

@@ -24,6 +24,8 @@ use crate::logins::{self, Login, Looked, Usable, account_of, assemble};
 const FRESH: Duration = Duration::from_secs(5);
 /// How soon an API server that gave no answer is asked again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a read may take before the last good answer stands in: the registry is still to be asked.
+const WORTH_WAITING: Duration = Duration::from_millis(500);
 /// How long the last good answer stands in for an API server that gives none.
 const LAST_GOOD: Duration = Duration::from_secs(15 * 60);
 /// Most bytes kept, of secrets and of ServiceAccounts.
@@ -188,14 +190,30 @@ impl Secrets {
             return kept.answer;
         }
         let last = cache.get(&name).await;
-        let answer = async {
-            let object = get::get(&self.client, kind, &name, patience()).await;
-            Kept::new(object.map(|object| read(&name, &object)), last.as_ref(), name.len())
+        let now = Instant::now();
+        let good = last.as_ref().and_then(|last| Some((last.clone(), last.good(now)?)));
+        let reading = {
+            let (client, cache, name) = (self.client.clone(), cache.clone(), name.clone());
+            async move {
+                let asked = name.clone();
+                let answer = async move {
+                    let object = get::get(&client, kind, &asked, patience()).await;
+                    let object = object.map(|object| read(&asked, &object));
+                    Kept::new(object, last.as_ref(), asked.len())
+                };
+                cache.entry(name).or_insert_with_if(answer, is_old).await.into_value().answer
+            }
         };
-        let entry = cache.entry_by_ref(&name).or_insert_with_if(answer, is_old);
-        match get::before(deadline, entry).await {
-            Ok(entry) => entry.into_value().answer,
-            Err(late) => last.and_then(|last| last.good(Instant::now())).ok_or(late),
+        let Some((last, good)) = good else { return get::before(deadline, reading).await? };
+        let mut reading = Box::pin(reading);
+        match get::before(deadline.min(now + WORTH_WAITING), &mut reading).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                // Whoever asks next need not wait as well, and a slow answer still counts when it comes.
+                cache.insert(name, Kept { until: Instant::now() + RETRY, ..last }).await;
+                tokio::spawn(reading);
+                Ok(good)
+            }
         }
     }
 }

@@ -134,7 +134,7 @@ impl Webhook {
                 }
                 decision
             }
-            Endpoint::Mutate => case.mutate(uses).await,
+            Endpoint::Mutate => Box::pin(case.mutate(uses)).await,
         }
     }
 }

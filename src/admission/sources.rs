@@ -57,7 +57,10 @@ impl Sources {
         deadline: Instant,
     ) -> Arc<Login> {
         match &self.cluster {
-            Some(cluster) => cluster.secrets.login(namespace, workload, deadline.into_std()).await,
+            Some(cluster) => {
+                let login = cluster.secrets.login(namespace, workload, deadline.into_std());
+                Box::pin(login).await
+            }
             None => {
                 let account = account_of(workload).map(|_| Looked::Unread);
                 Arc::new(assemble(namespace, workload, account, |_| Looked::Unread))
@@ -77,7 +80,7 @@ impl Sources {
             return Some(Labels::new());
         }
         let cluster = self.cluster.as_ref()?;
-        match cluster.namespaces.labels(namespace, deadline.into_std()).await {
+        match Box::pin(cluster.namespaces.labels(namespace, deadline.into_std())).await {
             Ok(labels) => Some(Labels::from([(namespace.to_owned(), (*labels).clone())])),
             Err(trouble) => {
                 tracing::warn!(namespace, ?trouble, "the labels of a namespace are not known");

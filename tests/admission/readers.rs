@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use pullproof::admission::object;
-use pullproof::admission::review::Kind;
+use pullproof::admission::review::{Kind, Request, UserInfo};
 use pullproof::image::ImageUse;
 use pullproof::image::usage::Source;
 use pullproof::manifest::extract_source;
@@ -45,7 +45,15 @@ fn by_admission(object: &Value) -> Vec<ImageUse> {
         kind: object["kind"].as_str().unwrap().into(),
     };
     let raw = serde_json::value::to_raw_value(object).unwrap();
-    object::read(&kind, &raw).unwrap().unwrap().uses(&kind, "shop")
+    let request = request(kind);
+    object::read(&request.kind, &raw).unwrap().unwrap().uses(&request)
+}
+
+/// A creation by one of the cluster's controllers.
+fn request(kind: Kind<'_>) -> Request<'_> {
+    let username = "system:serviceaccount:kube-system:replicaset-controller".into();
+    let (namespace, operation) = ("shop".into(), "CREATE".into());
+    Request { kind, namespace, operation, user_info: UserInfo { username }, ..Request::default() }
 }
 
 fn by_manifest(object: &Value) -> Vec<ImageUse> {
@@ -184,7 +192,7 @@ proptest! {
         if let Ok(raw) = serde_json::value::RawValue::from_string(text)
             && let Some(Ok(object)) = object::read(&kind, &raw)
         {
-            object.uses(&kind, "shop");
+            object.uses(&request(kind));
         }
     }
 }

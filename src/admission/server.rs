@@ -26,9 +26,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::deadline;
 use super::handler::{Decision, Endpoint, Webhook};
+use super::patience::Patience;
 use super::review::{self, Answer};
 use super::tls::{Tls, is_named};
-use crate::diagnosis::Outcome;
+use super::words;
 use crate::policy::Action;
 use crate::telemetry::health::{self, Draining, Told};
 use crate::telemetry::metrics::{Metrics, ResultLabels};
@@ -42,6 +43,8 @@ const MAX_HEADER_BYTES: u32 = 32 << 10;
 const MAX_CONNECTIONS: usize = 2048;
 const MAX_STREAMS: u32 = 1024;
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// From the handshake to the first byte of the first request.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
 /// Longer than the API server keeps a connection it does not use.
 const IDLE: Duration = Duration::from_secs(120);
 const PING: Duration = Duration::from_secs(30);
@@ -190,7 +193,7 @@ async fn connection(
         .max_concurrent_streams(MAX_STREAMS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
-    let served = builder.serve_connection(TokioIo::new(stream), service);
+    let served = builder.serve_connection(TokioIo::new(Patience::new(stream, FIRST_BYTE)), service);
     // What goes wrong after the handshake is the other side's.
     let _ = watcher.watch(served.into_owned()).await;
     Ok(())
@@ -338,11 +341,7 @@ fn tell(
         (None, action) => action.id(),
     };
     for result in &decision.results {
-        let cause = match &result.diagnosis.outcome {
-            Outcome::Pullable => "pullable",
-            Outcome::Finding { cause, .. } => cause.id(),
-            Outcome::Inconclusive { reason } => reason.id(),
-        };
+        let cause = words::cause(result);
         let registry = app.webhook.registry_label(result).to_owned();
         app.metrics.result(&ResultLabels { cause, registry, verdict: result.verdict.action.id() });
         if result.verdict.action > Action::Allow {

@@ -352,15 +352,18 @@ impl Answer {
     }
 }
 
-/// A review of a creation in the namespace `shop`.
+/// A review of a creation in the namespace `shop`: by a controller where the object has an owner.
 pub fn review(object: Value) -> Value {
+    let is_owned = object["metadata"]["ownerReferences"].is_array();
+    let controller = "system:serviceaccount:kube-system:replicaset-controller";
+    let user = if is_owned { controller } else { "alice" };
     let version = object["apiVersion"].as_str().unwrap_or_default();
     let (group, version) = version.split_once('/').unwrap_or(("", version));
     json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
         "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
         "kind": {"group": group, "version": version, "kind": object["kind"]},
         "namespace": "shop", "name": "web", "operation": "CREATE",
-        "userInfo": {"username": "alice"},
+        "userInfo": {"username": user},
         "object": object, "oldObject": null, "dryRun": false,
     }})
 }

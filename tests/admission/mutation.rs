@@ -37,7 +37,7 @@ async fn a_pin_keeps_spelling_and_tag_takes_the_digest_of_the_index_and_keeps_th
     wanted["spec"]["containers"][0]["image"] = json!(pinned);
     wanted["spec"]["initContainers"][0]["image"] = json!(pinned);
     wanted["spec"]["volumes"][0]["image"]["reference"] = json!(pinned);
-    let originals = json!({"c0": written, "init": written, "model": written}).to_string();
+    let originals = json!({"c0": written, "init": written, "volume/model": written}).to_string();
     wanted["metadata"]["annotations"] = json!({ANNOTATION: originals});
     let applied = answer.applied(object);
     assert_eq!(applied, wanted);
@@ -254,7 +254,8 @@ impl Images {
                 let good = self.0[..2].iter().position(|it| *it == text);
                 if let Some(nth) = good.filter(|_| place[policy] != "Never") {
                     place[image] = json!(format!("{text}@{}", digests[nth]));
-                    originals.insert(name, json!(text));
+                    let kept = if field == "volumes" { format!("volume/{name}") } else { name };
+                    originals.insert(kept, json!(text));
                 }
             }
         }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use pullproof::admission::object;
-use pullproof::admission::review::Kind;
+use pullproof::admission::{object, review};
 use pullproof::image::ImageUse;
 use pullproof::image::usage::Source;
 use pullproof::manifest::extract_source;
@@ -37,15 +36,9 @@ fn seen(uses: &[ImageUse]) -> Vec<String> {
 }
 
 fn by_admission(object: &Value) -> Vec<ImageUse> {
-    let version = object["apiVersion"].as_str().unwrap();
-    let (group, version) = version.split_once('/').unwrap_or(("", version));
-    let kind = Kind {
-        group: group.into(),
-        version: version.into(),
-        kind: object["kind"].as_str().unwrap().into(),
-    };
-    let raw = serde_json::value::to_raw_value(object).unwrap();
-    object::read(&kind, &raw).unwrap().unwrap().uses(&kind, "shop")
+    let body = super::hook::review(object.clone()).to_string();
+    let request = review::parse(body.as_bytes()).unwrap();
+    object::read(&request.kind, request.object.unwrap()).unwrap().unwrap().uses(&request)
 }
 
 fn by_manifest(object: &Value) -> Vec<ImageUse> {
@@ -180,11 +173,13 @@ proptest! {
     /// Whatever is sent, the reader answers and does not panic.
     #[test]
     fn any_json_is_read_or_refused(text in "[\\[\\]{}\":,a-z0-9 ]{0,200}") {
-        let kind = Kind { group: "apps".into(), version: "v1".into(), kind: "Deployment".into() };
+        let body = super::hook::review(json!({"apiVersion": "apps/v1", "kind": "Deployment"}));
+        let body = body.to_string();
+        let request = review::parse(body.as_bytes()).unwrap();
         if let Ok(raw) = serde_json::value::RawValue::from_string(text)
-            && let Some(Ok(object)) = object::read(&kind, &raw)
+            && let Some(Ok(object)) = object::read(&request.kind, &raw)
         {
-            object.uses(&kind, "shop");
+            object.uses(&request);
         }
     }
 }

@@ -83,6 +83,10 @@ pub(super) struct Arguments {
     threads: Option<usize>,
 }
 
+/// Stack of a thread that answers: a review goes deep, and a build without optimisation takes more than
+/// one MiB for it. A stack that is too small ends the process.
+const STACK: usize = 4 << 20;
+
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum AnswerDetail {
     /// Cause, evidence and advice
@@ -110,6 +114,7 @@ pub(super) fn run(arguments: Arguments, verbose: bool, _: &Out) -> Result<Exit, 
     })
     .map_err(Failure::misuse)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.thread_stack_size(STACK);
     if let Some(threads) = arguments.threads {
         runtime.worker_threads(threads.max(1));
     }

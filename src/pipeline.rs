@@ -5,6 +5,7 @@ mod order;
 mod placeholders;
 mod verdicts;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +14,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use crate::baseline::Baseline;
-use crate::credential::Source;
 use crate::credential::own::{HelperFailed, OwnLogins};
+use crate::credential::{Candidate, Source};
 use crate::diagnosis::{
     Cause, Certainty, Context, Diagnosis, Outcome, PodLogin, Question, Reason, diagnose,
     without_asking,
@@ -30,7 +31,7 @@ use crate::policy::{ByDefault, IgnoreRule, ImageCheckPolicy, Rules, wants};
 use crate::registry::identity::Identity;
 use crate::registry::{Registry, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
-use crate::settings::{NodeCredentials, Settings};
+use crate::settings::{HostSettings, NodeCredentials, Settings};
 use crate::waivers::Waivers;
 use order::Lines;
 use verdicts::Bench;
@@ -84,7 +85,7 @@ pub struct Surroundings {
     pub login: Arc<Login>,
     pub labels: Labels,
     /// The nodes it may land on, where they are known.
-    pub landing: Option<Landing>,
+    pub landing: Option<Arc<Landing>>,
     /// Only what a registry says now counts: for what is pinned.
     pub fresh: bool,
     /// When an answer is of no use any more.
@@ -110,7 +111,8 @@ struct Around<'l> {
 
 /// What all questions of a run are asked with.
 struct Asking<'a> {
-    own: &'a OwnLogins,
+    /// The person's own logins; `None`: they are not tried.
+    own: Option<&'a OwnLogins>,
     bench: &'a Bench<'a>,
     /// `None`: the limits of the registry are enough.
     around: Option<&'a Surroundings>,
@@ -140,11 +142,14 @@ enum Task {
     Ask(Box<Question>, Box<Context>),
 }
 
+/// Why nobody is asked, and the secret that is to blame.
+type Untold = (&'static str, Option<Source>);
+
 /// What makes two uses ask the same thing.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     /// Known without asking: one result for each text and reason.
-    Text(String, &'static str, Vec<Source>),
+    Text(String, Option<Untold>),
     Question {
         pull_ref: String,
         candidates: Vec<(Identity, Source)>,
@@ -204,9 +209,9 @@ impl Road<'_> {
         let Options { ignores, baseline, .. } = self.options;
         let waivers =
             Waivers::new(std::mem::take(&mut extraction.ignores), ignores, baseline.as_ref());
-        let bench = Bench { labels, waivers };
-        let own = self.settings.own_logins();
-        let asking = Asking { own: &own, bench: &bench, around: None };
+        let bench = Bench { labels: &labels, waivers };
+        let own = self.own_logins();
+        let asking = Asking { own: own.as_ref(), bench: &bench, around: None };
         let mut results = self.ask_all(groups, &asking, progress).await;
         for broken in std::mem::take(&mut extraction.broken) {
             results.push(self.unparsable(broken, &bench));
@@ -214,7 +219,7 @@ impl Road<'_> {
         results.sort_by_cached_key(place_of);
         let mut notes: Vec<Note> = extraction.notes;
         notes.retain(|note| note.id != manifest::PLACEHOLDER);
-        notes.extend(own.failures().iter().map(helper_failed));
+        notes.extend(own.iter().flat_map(OwnLogins::failures).map(|it| helper_failed(&it)));
         bench.waivers.finish(&mut notes);
         notes.sort_by(|a, b| a.place.cmp(&b.place));
         let summary = self.summary(&results, files, started);
@@ -225,13 +230,16 @@ impl Road<'_> {
     /// not answered by the deadline is inconclusive.
     pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
         let login = |_: &Workload| Arc::clone(&around.login);
-        let each = Around { landing: around.landing.as_ref(), fresh: around.fresh };
+        let each = Around { landing: around.landing.as_deref(), fresh: around.fresh };
         let groups = self.groups(uses, &login, &around.labels, &|_| each);
-        let bench =
-            Bench { labels: around.labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
-        let own = self.settings.own_logins();
-        let asking = Asking { own: &own, bench: &bench, around: Some(around) };
-        self.ask_all(groups, &asking, &|_, _| ()).await
+        let bench = Bench { labels: &around.labels, waivers: Waivers::default() };
+        let own = self.own_logins();
+        let asking = Asking { own: own.as_ref(), bench: &bench, around: Some(around) };
+        match <[Group; 1]>::try_from(groups) {
+            // One question needs no order: most Pods have one image.
+            Ok([group]) => self.answer(group, &asking).await.0,
+            Err(groups) => self.ask_all(groups, &asking, &|_, _| ()).await,
+        }
     }
 
     /// Results for images that are not asked about, all for the same reason.
@@ -246,7 +254,7 @@ impl Road<'_> {
         for found in uses {
             by_text.entry(found.text.clone()).or_default().push(found);
         }
-        let bench = Bench { labels: labels.clone(), waivers: Waivers::new(Vec::new(), &[], None) };
+        let bench = Bench { labels, waivers: Waivers::default() };
         let result = |(text, uses): (String, Vec<ImageUse>)| {
             let shown = crate::text::clean(&text, crate::text::SHOWN);
             let outcome = Outcome::Inconclusive { reason };
@@ -254,6 +262,10 @@ impl Road<'_> {
             self.answered(uses, diagnosis, BTreeMap::new(), &bench)
         };
         by_text.into_iter().flat_map(result).collect()
+    }
+
+    fn own_logins(&self) -> Option<OwnLogins> {
+        (self.options.credentials != Credentials::Pod).then(|| self.settings.own_logins())
     }
 
     fn rules(&self) -> Rules<'_> {
@@ -267,21 +279,48 @@ impl Road<'_> {
         labels: &Labels,
         around: &dyn Fn(&Workload) -> Around<'l>,
     ) -> Vec<Group> {
-        let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
-        for found in uses {
+        let group = |found: ImageUse| {
             let login = match self.options.credentials {
                 Credentials::Own => Arc::default(),
                 Credentials::Pod | Credentials::Any => logins(&found.workload),
             };
             let around = around(&found.workload);
-            let (key, task, wanted) = self.task(&found, &login, &subject(&found, labels), around);
-            groups
-                .entry(key)
-                .or_insert_with(|| Group { uses: Vec::new(), task, wanted })
-                .uses
-                .push(found);
+            let (known, task, wanted) = self.task(&found, &login, &subject(&found, labels), around);
+            (known, Group { uses: vec![found], task, wanted })
+        };
+        if uses.len() == 1 {
+            // There is nothing to tell it from.
+            return uses.into_iter().map(|found| group(found).1).collect();
+        }
+        let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
+        for (known, group) in uses.into_iter().map(group) {
+            match groups.entry(self.key(known, &group)) {
+                Entry::Vacant(free) => drop(free.insert(group)),
+                Entry::Occupied(mut equal) => equal.get_mut().uses.extend(group.uses),
+            }
         }
         groups.into_values().collect()
+    }
+
+    /// What makes other uses ask the same.
+    fn key(&self, known: Option<Untold>, Group { uses, task, .. }: &Group) -> Key {
+        let (question, context) = match task {
+            Task::Ask(question, context) => (question, context),
+            Task::Known(_) => {
+                let text = uses.first().map(|found| found.text.clone()).unwrap_or_default();
+                return Key::Text(text, known);
+            }
+        };
+        let who =
+            |candidate: &Candidate| (self.registry.identity(candidate), candidate.source.clone());
+        Key::Question {
+            pull_ref: question.reference.pull_ref(),
+            candidates: question.candidates.iter().map(who).collect(),
+            platforms: question.platforms.clone(),
+            login: Box::new(context.pod_login.clone()),
+            is_volume: context.is_volume,
+            has_pod: !context.asker.is_empty(),
+        }
     }
 
     /// What is to be done about one use.
@@ -291,50 +330,38 @@ impl Road<'_> {
         login: &Login,
         subject: &Subject<'_>,
         around: Around<'_>,
-    ) -> (Key, Task, BTreeMap<Platform, String>) {
-        let known = |key: Key, diagnosis: Diagnosis| {
-            (key, Task::Known(Box::new(diagnosis)), BTreeMap::new())
+    ) -> (Option<Untold>, Task, BTreeMap<Platform, String>) {
+        let known = |known: Untold, diagnosis: Diagnosis| {
+            (Some(known), Task::Known(Box::new(diagnosis)), BTreeMap::new())
         };
-        let text = |why: &'static str| Key::Text(found.text.clone(), why, Vec::new());
         let reference = match &found.reference {
             Ok(reference) => reference,
-            Err(error) => return known(text("invalid"), no_reference(&found.text, *error)),
+            Err(error) => return known(("invalid", None), no_reference(&found.text, *error)),
         };
         if let Some(why) = self.never_pulled(found) {
             let never_pulled = true;
             let diagnosis = Diagnosis { never_pulled, ..not_asked(reference, why) };
-            return known(text(why), diagnosis);
+            return known((why, None), diagnosis);
         }
         if let Some((source, reason)) = &login.broken {
-            let key = Key::Text(found.text.clone(), "secret", vec![source.clone()]);
-            return known(key, broken_secret(source, reason, &found.workload));
+            let why = ("secret", Some(source.clone()));
+            return known(why, broken_secret(source, reason, &found.workload));
         }
-        if let Some(why) = self.never_asked(reference) {
-            return known(text(why), not_asked(reference, why));
+        let host = self.settings.registries.host(reference.registry());
+        if let Some(why) = self.never_asked(&host) {
+            return known((why, None), not_asked(reference, why));
         }
         let constraints = &found.workload.constraints;
         let asked_for = &self.options.platforms;
         let Around { landing, fresh } = around;
         let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
         let (mut question, context) =
-            self.question(found, reference, login, wanted.keys().cloned().collect());
+            self.question(found, reference, login, &host, wanted.keys().cloned().collect());
         question.fresh = fresh;
         if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
             question.runtimes.clone_from(&landing.runtimes);
         }
-        let key = Key::Question {
-            pull_ref: reference.pull_ref(),
-            candidates: question
-                .candidates
-                .iter()
-                .map(|candidate| (self.registry.identity(candidate), candidate.source.clone()))
-                .collect(),
-            platforms: question.platforms.clone(),
-            login: Box::new(context.pod_login.clone()),
-            is_volume: context.is_volume,
-            has_pod: !context.asker.is_empty(),
-        };
-        (key, Task::Ask(Box::new(question), Box::new(context)), wanted)
+        (None, Task::Ask(Box::new(question), Box::new(context)), wanted)
     }
 
     /// Why no node pulls this image.
@@ -356,12 +383,11 @@ impl Road<'_> {
     }
 
     /// Why the registry is not asked, although a node would pull.
-    fn never_asked(&self, reference: &Reference) -> Option<&'static str> {
+    fn never_asked(&self, host: &HostSettings) -> Option<&'static str> {
         if self.options.offline {
             return Some("--offline");
         }
-        (!self.settings.registries.host(reference.registry()).ask)
-            .then_some("ask = false for this registry")
+        (!host.ask).then_some("ask = false for this registry")
     }
 
     fn question(
@@ -369,6 +395,7 @@ impl Road<'_> {
         found: &ImageUse,
         reference: &Reference,
         login: &Login,
+        host: &HostSettings,
         platforms: Vec<Platform>,
     ) -> (Question, Context) {
         let name = reference.keyring_lookup();
@@ -377,7 +404,6 @@ impl Road<'_> {
         if !candidates.is_empty() {
             pod_login.without_entry.clear();
         }
-        let host = self.settings.registries.host(reference.registry());
         let context = Context {
             asker: asker(&found.workload),
             is_volume: found.role == Role::Volume,
@@ -408,13 +434,15 @@ impl Road<'_> {
             None => self.registry.deadline(),
         };
         let mut answer = self.registry.ask(&question, deadline()).await;
-        if self.options.credentials != Credentials::Pod && another_login_may_help(&answer) {
-            let found = asking.own.of(&question.reference).await;
+        if let Some(own) = asking.own
+            && another_login_may_help(&answer)
+        {
+            let found = Box::pin(own.of(&question.reference)).await;
             context.own_failures =
                 found.failures.iter().map(|failed| failed.failure.to_string()).collect();
             context.own_failures.dedup();
             question.own = found.candidates;
-            self.registry.ask_own(&question, deadline(), &mut answer).await;
+            Box::pin(self.registry.ask_own(&question, deadline(), &mut answer)).await;
         }
         diagnose(&question, &answer, &context)
     }
@@ -451,12 +479,13 @@ impl Road<'_> {
         let mut asked = FuturesUnordered::new();
         let (mut results, mut done) = (Vec::new(), 0);
         progress(0, total);
-        while let Some((line, group)) = lines.next() {
-            asked.push(self.answer(line, group, asking));
+        let answer = |(line, group)| async move { (line, self.answer(group, asking).await) };
+        while let Some(next) = lines.next() {
+            asked.push(answer(next));
         }
-        while let Some((line, answers, was_asked)) = asked.next().await {
-            if let Some((line, group)) = lines.done(line) {
-                asked.push(self.answer(line, group, asking));
+        while let Some((line, (answers, was_asked))) = asked.next().await {
+            if let Some(next) = lines.done(line) {
+                asked.push(answer(next));
             }
             results.extend(answers);
             if was_asked {
@@ -467,13 +496,8 @@ impl Road<'_> {
         results
     }
 
-    /// The results of one group of a line, and whether anybody was asked for them.
-    async fn answer(
-        &self,
-        line: usize,
-        group: Group,
-        asking: &Asking<'_>,
-    ) -> (usize, Vec<Answered>, bool) {
+    /// The results of one group, and whether anybody was asked for them.
+    async fn answer(&self, group: Group, asking: &Asking<'_>) -> (Vec<Answered>, bool) {
         let Group { uses, task, wanted } = group;
         let (diagnosis, was_asked) = match task {
             Task::Known(diagnosis) => (*diagnosis, false),
@@ -481,7 +505,7 @@ impl Road<'_> {
                 (self.ask_in_time(*question, *context, asking).await, true)
             }
         };
-        (line, self.answered(uses, diagnosis, wanted, asking.bench), was_asked)
+        (self.answered(uses, diagnosis, wanted, asking.bench), was_asked)
     }
 
     fn summary(&self, results: &[Answered], files: usize, started: Instant) -> Summary {

@@ -14,6 +14,7 @@ use crate::policy::{IgnoreRule, Waiver};
 use crate::text::{SHOWN, clean};
 
 /// All that was asked not to count, and what became of it.
+#[derive(Default)]
 pub struct Waivers<'a> {
     ignores: Vec<(Ignore, Mark)>,
     /// Positions in `ignores`, by file.

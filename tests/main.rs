@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic where it broke")]
 
+mod admission;
 mod cli;
 mod cluster_room;
 mod conformance;

@@ -9,17 +9,26 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::review::{Kind, text};
+use super::review::{Kind, Request, text};
 use crate::image::usage::{
     ImageUse, NodeConstraints, NodeRequirement, ObjectName, Ownership, Site, Toleration, Workload,
 };
 use crate::image::{PullPolicy, Reference, Role};
 
-/// An object as far as admission looks at it.
+/// A Pod as far as admission looks at it: most reviews are of Pods, so it is read in one go.
 #[derive(Debug, Deserialize)]
-pub struct Object<'a> {
+struct Pod<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
-    pub metadata: Metadata<'a>,
+    metadata: Metadata<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    spec: PodSpec<'a>,
+}
+
+/// Any other object, whose kind says where its Pod spec stands.
+#[derive(Debug, Deserialize)]
+struct Object<'a> {
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    metadata: Metadata<'a>,
     #[serde(borrow, default)]
     spec: Option<&'a RawValue>,
     /// Of a PodTemplate, which has no spec.
@@ -72,10 +81,6 @@ impl<'a> Metadata<'a> {
     pub fn owner(&self) -> Option<&Owner<'a>> {
         let is_owner = |owner: &&Owner<'_>| owner.controller == Some(true) && owner.kind != "Node";
         self.owner_references.iter().find(is_owner)
-    }
-
-    fn ownership(&self) -> Ownership {
-        if self.owner().is_some() { Ownership::OwnedPod } else { Ownership::BarePod }
     }
 }
 
@@ -266,6 +271,10 @@ struct WithJobTemplate<'a> {
 
 impl<'a> Admitted<'a> {
     fn read(kind: &Kind<'_>, prefix: &'static str, raw: &'a RawValue) -> serde_json::Result<Self> {
+        if kind.kind == "Pod" {
+            let Pod { metadata, spec } = serde_json::from_str(raw.get())?;
+            return Ok(Self { metadata, spec, prefix, is_pod: true });
+        }
         let object: Object<'a> = serde_json::from_str(raw.get())?;
         let spec_of = |raw: Option<&'a RawValue>| -> serde_json::Result<Option<&'a RawValue>> {
             Ok(inner::<WithSpec<'a>>(raw)?.spec)
@@ -274,7 +283,6 @@ impl<'a> Admitted<'a> {
             spec_of(inner::<WithTemplate<'a>>(raw)?.template)
         };
         let spec = match &*kind.kind {
-            "Pod" => object.spec,
             "PodTemplate" => spec_of(object.template)?,
             "CronJob" => {
                 template_of(spec_of(inner::<WithJobTemplate<'a>>(object.spec)?.job_template)?)?
@@ -282,7 +290,7 @@ impl<'a> Admitted<'a> {
             _ => template_of(object.spec)?,
         };
         let spec = inner::<PodSpec<'a>>(spec)?;
-        Ok(Self { metadata: object.metadata, spec, prefix, is_pod: kind.kind == "Pod" })
+        Ok(Self { metadata: object.metadata, spec, prefix, is_pod: false })
     }
 
     /// Whether it is a Pod itself.
@@ -291,8 +299,8 @@ impl<'a> Admitted<'a> {
     }
 
     /// The images, with the workload around them as the namespace of the request has it.
-    pub fn uses(&self, kind: &Kind<'_>, namespace: &str) -> Vec<ImageUse> {
-        let workload = Arc::new(self.workload(kind, namespace));
+    pub fn uses(&self, request: &Request<'_>) -> Vec<ImageUse> {
+        let workload = Arc::new(self.workload(request));
         let mut uses = Vec::with_capacity(self.spec.containers.len() + 2);
         let lists = [
             ("initContainers", Role::Init, &self.spec.init_containers),
@@ -361,7 +369,8 @@ impl<'a> Admitted<'a> {
         name.map(|name| &**name).unwrap_or_default()
     }
 
-    fn workload(&self, kind: &Kind<'_>, namespace: &str) -> Workload {
+    fn workload(&self, request: &Request<'_>) -> Workload {
+        let (kind, namespace) = (&request.kind, &*request.namespace);
         let spec = &self.spec;
         let account = &*spec.service_account_name;
         Workload {
@@ -371,7 +380,7 @@ impl<'a> Admitted<'a> {
                 namespace: namespace.to_owned(),
                 name: self.metadata.name().to_owned(),
             },
-            ownership: if self.is_pod { self.metadata.ownership() } else { Ownership::Workload },
+            ownership: self.ownership(request),
             service_account: (!account.is_empty()).then(|| account.to_owned()),
             pull_secrets: spec
                 .image_pull_secrets
@@ -381,6 +390,19 @@ impl<'a> Admitted<'a> {
                 .collect(),
             constraints: self.constraints(&kind.kind),
         }
+    }
+
+    /// A Pod is a controller's when one of the cluster's own accounts creates it: anybody can write an
+    /// owner into a Pod, and what is changed of a Pod later is a person's doing.
+    fn ownership(&self, request: &Request<'_>) -> Ownership {
+        const OF_THE_CLUSTER: &str = "system:";
+        if !self.is_pod {
+            return Ownership::Workload;
+        }
+        let is_made = self.metadata.owner().is_some()
+            && request.operation == "CREATE"
+            && request.user_info.username.starts_with(OF_THE_CLUSTER);
+        if is_made { Ownership::OwnedPod } else { Ownership::BarePod }
     }
 
     fn constraints(&self, kind: &str) -> NodeConstraints {

@@ -14,34 +14,37 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::FutureExt;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::deadline;
 use super::handler::{Decision, Endpoint, Webhook};
+use super::patience::Patience;
 use super::review::{self, Answer};
 use super::tls::{Tls, is_named};
-use crate::diagnosis::Outcome;
+use super::words;
 use crate::policy::Action;
 use crate::telemetry::health::{self, Draining, Told};
 use crate::telemetry::metrics::{Metrics, ResultLabels};
 
 /// The largest review that is read: what the API server can send, and some.
 pub const MAX_BODY: usize = 8 << 20;
-/// Bytes of bodies in memory at a time, in KiB.
-const BODIES: u32 = 96 << 10;
+/// What is in memory of bodies at a time, in KiB.
+const BODIES: usize = 96 << 10;
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: u32 = 32 << 10;
 const MAX_CONNECTIONS: usize = 2048;
 const MAX_STREAMS: u32 = 1024;
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// From the handshake to the first byte of the first request.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
 /// Longer than the API server keeps a connection it does not use.
 const IDLE: Duration = Duration::from_secs(120);
 const PING: Duration = Duration::from_secs(30);
@@ -68,7 +71,7 @@ impl App {
             tls,
             client_names,
             draining: Draining::default(),
-            bodies: Semaphore::new(BODIES as usize),
+            bodies: Semaphore::new(BODIES),
         }
     }
 }
@@ -84,6 +87,8 @@ impl Told for App {
     fn metrics(&self) -> String {
         let (accepted, invalid) = self.webhook.sources.policy_counts();
         self.metrics.set(self.tls.expiry(), accepted, invalid);
+        let label = |registry: &str| self.webhook.label_of(registry).to_owned();
+        self.metrics.upstream.set(&self.webhook.registry.stats(), label);
         self.metrics.text()
     }
 }
@@ -188,20 +193,50 @@ async fn connection(
         .max_concurrent_streams(MAX_STREAMS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
-    let served = builder.serve_connection(TokioIo::new(stream), service);
+    let served = builder.serve_connection(TokioIo::new(Patience::new(stream, FIRST_BYTE)), service);
     // What goes wrong after the handshake is the other side's.
     let _ = watcher.watch(served.into_owned()).await;
     Ok(())
 }
 
 async fn admit(State(app): State<Arc<App>>, endpoint: Endpoint, request: Request) -> Response {
-    app.metrics.in_flight.inc();
+    let _in_flight = InFlight::of(&app);
     let started = Instant::now();
     let budget = deadline::budget(request.uri().query());
-    let (verdict, response) = answer(&app, endpoint, request.into_body(), budget).await;
-    app.metrics.in_flight.dec();
-    app.metrics.review(endpoint.id(), verdict, started.elapsed());
+    let answering = answer(&app, endpoint, request.into_body(), budget);
+    let ((verdict, response), own) = own_time(answering).await;
+    app.metrics.review(endpoint.id(), verdict, started.elapsed(), own);
     response
+}
+
+/// A review that is being answered; none any more when its caller has hung up.
+struct InFlight<'a>(&'a App);
+
+impl<'a> InFlight<'a> {
+    fn of(app: &'a App) -> Self {
+        app.metrics.in_flight.inc();
+        Self(app)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.dec();
+    }
+}
+
+/// What a future gives, and how long it was at work: waiting does not count.
+async fn own_time<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let mut work = std::pin::pin!(work);
+    let mut own = Duration::ZERO;
+    let done = std::future::poll_fn(|context| {
+        let began = Instant::now();
+        let polled = work.as_mut().poll(context);
+        own += began.elapsed();
+        polled
+    })
+    .await;
+    (done, own)
 }
 
 /// The verdict for the metrics, and the response.
@@ -213,11 +248,12 @@ async fn answer(
 ) -> (&'static str, Response) {
     let started = Instant::now();
     let read = tokio::time::timeout(budget, read(app, body)).await;
-    let body =
-        match read.unwrap_or(Err((StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))) {
-            Ok(body) => body,
-            Err(refusal) => return ("bad-request", refusal.into_response()),
-        };
+    let body = match read
+        .unwrap_or(Err((StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n")))
+    {
+        Ok(body) => body,
+        Err(refusal) => return ("bad-request", refusal.into_response()),
+    };
     let request = match review::parse(&body.bytes) {
         Ok(request) => request,
         Err(error) => {
@@ -243,27 +279,52 @@ async fn answer(
     (verdict, ([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
 }
 
+const BUSY: (StatusCode, &str) =
+    (StatusCode::SERVICE_UNAVAILABLE, "too many large bodies at once\n");
+
 /// A body in memory, and its share of what may be there.
 struct Read<'a> {
     bytes: Bytes,
-    _permit: tokio::sync::SemaphorePermit<'a>,
+    _share: Option<SemaphorePermit<'a>>,
 }
 
-async fn read(app: &App, body: Body) -> Result<Read<'_>, (StatusCode, &'static str)> {
+/// Reads a body. Its share of the memory grows as it comes: what is only announced holds up nobody.
+/// Where there is no room it is refused at once: what waits half read on an HTTP/2 connection stops
+/// all others on it.
+async fn read(app: &App, mut body: Body) -> Result<Read<'_>, (StatusCode, &'static str)> {
     use axum::body::HttpBody;
-    let size = body.size_hint();
-    let most = size.exact().unwrap_or(MAX_BODY as u64);
     let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "larger than 8 MiB\n");
-    if most > MAX_BODY as u64 {
+    if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large);
     }
-    let kib = u32::try_from(most / 1024 + 1).unwrap_or(BODIES);
-    let permit = app.bodies.acquire_many(kib).await.expect("it is never closed");
-    match Limited::new(body, MAX_BODY).collect().await {
-        Ok(collected) => Ok(Read { bytes: collected.to_bytes(), _permit: permit }),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large),
-        Err(_) => Err((StatusCode::BAD_REQUEST, "the body broke off\n")),
+    let mut share: Option<SemaphorePermit<'_>> = None;
+    let (mut first, mut rest) = (Bytes::new(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| (StatusCode::BAD_REQUEST, "the body broke off\n"))?;
+        let Ok(part) = frame.into_data() else { continue };
+        let length = first.len().max(rest.len()) + part.len();
+        if length > MAX_BODY {
+            return Err(too_large);
+        }
+        let held = share.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let more = u32::try_from((length / 1024 + 1).saturating_sub(held)).unwrap_or(u32::MAX);
+        let more = app.bodies.try_acquire_many(more).map_err(|_| BUSY)?;
+        match &mut share {
+            Some(share) => share.merge(more),
+            None => share = Some(more),
+        }
+        // Most come in one part, which is not copied.
+        if first.is_empty() {
+            first = part;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.extend_from_slice(&first);
+        }
+        rest.extend_from_slice(&part);
     }
+    let bytes = if rest.is_empty() { first } else { Bytes::from(rest) };
+    Ok(Read { bytes, _share: share })
 }
 
 /// Counts a decision, and writes one line for it where there is something to tell.
@@ -280,11 +341,7 @@ fn tell(
         (None, action) => action.id(),
     };
     for result in &decision.results {
-        let cause = match &result.diagnosis.outcome {
-            Outcome::Pullable => "pullable",
-            Outcome::Finding { cause, .. } => cause.id(),
-            Outcome::Inconclusive { reason } => reason.id(),
-        };
+        let cause = words::cause(result);
         let registry = app.webhook.registry_label(result).to_owned();
         app.metrics.result(&ResultLabels { cause, registry, verdict: result.verdict.action.id() });
         if result.verdict.action > Action::Allow {

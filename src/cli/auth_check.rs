@@ -1,13 +1,13 @@
 //! `auth check`: every credential that could pull an image, asked alone: does it work?
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
 
 use super::auth::PodFiles;
 use super::cluster::{self, WhichCluster};
-use super::{Exit, Failure, Form, Out, inputs};
+use super::inputs::{self, Reach};
+use super::{Exit, Failure, Form, Out};
 use crate::cluster::Secrets;
 use crate::credential::Candidate;
 use crate::diagnosis::standing;
@@ -15,7 +15,7 @@ use crate::image::Reference;
 use crate::image::usage::Workload;
 use crate::registry::Registry;
 use crate::report::auth_check::{self, AuthCheck, Row};
-use crate::settings::{Paths, Settings};
+use crate::settings::Settings;
 
 /// Ask the registry with each credential for an image alone: the Pod's, the node's, your own, none
 #[derive(Debug, Args)]
@@ -36,13 +36,8 @@ pub(super) struct Check {
     /// A pull secret that the Pod names, in its order, instead of those of the account (repeatable)
     #[arg(long, value_name = "NAME", requires = "from_cluster")]
     pull_secret: Vec<String>,
-    /// Your own logins; default: REGISTRY_AUTH_FILE, or else Docker's config.json,
-    /// DOCKER_AUTH_CONFIG and podman's auth.json
-    #[arg(long, value_name = "FILE")]
-    authfile: Option<PathBuf>,
-    /// How registries are reached; default: pullproof/registries.toml in your config folder
-    #[arg(long, value_name = "FILE")]
-    registries: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
     /// Form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Form,
@@ -55,12 +50,7 @@ pub(super) fn run(check: Check, out: &Out) -> Result<Exit, Failure> {
         let why = error.describe(&check.image);
         Failure::misuse(anyhow::anyhow!("\"{text}\" is no image reference: {why}"))
     })?;
-    let settings = Settings::load(&Paths {
-        registries: check.registries.clone(),
-        authfile: check.authfile.clone(),
-        ..Paths::default()
-    })
-    .map_err(Failure::misuse)?;
+    let settings = check.reach.settings(true)?;
     if !settings.registries.host(reference.registry()).ask {
         let why = anyhow::anyhow!("the settings say that {} is not asked", reference.registry());
         return Err(Failure::misuse(why).hint("ask = true in registries.toml"));
@@ -75,9 +65,6 @@ pub(super) fn run(check: Check, out: &Out) -> Result<Exit, Failure> {
             Err(error) => (Vec::new(), Some(format!("keyring: {error}"))),
         }
     };
-    for note in &settings.notes {
-        super::note(&format!("note: {note}"));
-    }
     let registry = inputs::registry(&settings);
     let rows = inputs::runtime()?.block_on(rows(&registry, &settings, &reference, &pod));
     let shown = AuthCheck {

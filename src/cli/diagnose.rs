@@ -10,14 +10,15 @@ use clap::Args;
 use serde_json::Value;
 
 use super::cluster::{self, Beside, WhichCluster};
-use super::{Exit, Failure, Form, Out, inputs};
+use super::inputs::{self, Reach};
+use super::{Exit, Failure, Form, Out};
 use crate::cluster::Cluster;
 use crate::diagnosis::kubelet::{self, Event, Stuck, Text};
 use crate::image::usage::Source;
 use crate::manifest::{Extraction, extract_source};
 use crate::pipeline::{Options, Road};
 use crate::report::diagnosis::{self, Asked, Told};
-use crate::settings::{self, Paths, Settings};
+use crate::settings;
 
 /// Tell why the image of a Pod does not pull, from what its kubelet says
 #[derive(Debug, Args)]
@@ -149,15 +150,9 @@ fn ask(
     stuck: &[Stuck],
     of: Option<OfCluster<'_>>,
 ) -> Result<Asked, Failure> {
-    let settings = Settings::load(&Paths {
-        registries: arguments.registries.clone(),
-        authfile: arguments.authfile.clone(),
-        without_own_logins: false,
-    })
-    .map_err(Failure::misuse)?;
-    for note in &settings.notes {
-        super::note(&format!("note: {note}"));
-    }
+    let settings =
+        Reach { registries: arguments.registries.clone(), authfile: arguments.authfile.clone() }
+            .settings(true)?;
     let images: BTreeSet<&str> = stuck.iter().filter_map(|it| it.image.as_deref()).collect();
     let uses = match &of {
         None => images.into_iter().map(inputs::named).collect(),

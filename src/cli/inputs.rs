@@ -15,7 +15,7 @@ use crate::image::{ImageUse, Reference};
 use crate::manifest::{self, Extraction, Extractor, SourceOptions, yaml};
 use crate::policy::ImageCheckPolicy;
 use crate::registry::{Door, Guard, Registry};
-use crate::settings::{self, Settings};
+use crate::settings::{self, Paths, Settings};
 
 /// Which manifests are read.
 #[derive(Debug, Args)]
@@ -200,6 +200,35 @@ pub(super) fn policies(files: &[PathBuf]) -> Result<Vec<ImageCheckPolicy>, Failu
         }
     }
     Ok(policies)
+}
+
+/// How registries are reached, and with whose logins.
+#[derive(Debug, Args)]
+pub(super) struct Reach {
+    /// How registries are reached; default: pullproof/registries.toml in your config folder
+    #[arg(long, value_name = "FILE")]
+    pub registries: Option<PathBuf>,
+    /// Your own logins; default: REGISTRY_AUTH_FILE, or else Docker's config.json,
+    /// DOCKER_AUTH_CONFIG and podman's auth.json
+    #[arg(long, value_name = "FILE")]
+    pub authfile: Option<PathBuf>,
+}
+
+impl Reach {
+    /// The settings that these name, and what is worth telling about them. Logins of the person's own
+    /// are left where they are when none is wanted.
+    pub fn settings(&self, with_own_logins: bool) -> Result<Settings, Failure> {
+        let settings = Settings::load(&Paths {
+            registries: self.registries.clone(),
+            authfile: self.authfile.clone(),
+            without_own_logins: !with_own_logins,
+        })
+        .map_err(Failure::misuse)?;
+        for note in &settings.notes {
+            super::note(&format!("note: {note}"));
+        }
+        Ok(settings)
+    }
 }
 
 /// The registries, with what the command line may connect to.

@@ -1,18 +1,18 @@
 //! `quota`: what is left of Docker Hub's pull limit, without a login and with each of one's own?
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure, Form, Out, inputs};
+use super::inputs::{self, Reach};
+use super::{Exit, Failure, Form, Out};
 use crate::credential::Candidate;
 use crate::diagnosis::evidence::{Quota, Trouble};
 use crate::diagnosis::{Cause, Reason};
 use crate::image::Reference;
-use crate::registry::{Door, Guard, Registry};
+use crate::registry::Registry;
 use crate::report::quota::{self, Answer, Quotas};
-use crate::settings::{Paths, Settings};
+use crate::settings::Settings;
 
 /// Show what is left of Docker Hub's pull limit, without a login and with your own; counts as no pull
 #[derive(Debug, Args)]
@@ -32,12 +32,8 @@ pub(super) struct Arguments {
     /// Fewer pulls left than this are too few
     #[arg(long, value_name = "N", default_value_t = 20)]
     warn_below: u64,
-    /// How registries are reached; default: pullproof/registries.toml in your config folder
-    #[arg(long, value_name = "FILE")]
-    registries: Option<PathBuf>,
-    /// Your own logins; default: REGISTRY_AUTH_FILE, then Docker's config.json
-    #[arg(long, value_name = "FILE")]
-    authfile: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
     /// Form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Form,
@@ -50,22 +46,8 @@ const HUB: [&str; 4] = ["docker.io", "index.docker.io", "registry-1.docker.io", 
 /// Runs the command.
 pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     let reference = asked_by(arguments.registry.as_deref(), arguments.image.as_deref())?;
-    let settings = Settings::load(&Paths {
-        registries: arguments.registries.clone(),
-        authfile: arguments.authfile.clone(),
-        without_own_logins: false,
-    })
-    .map_err(Failure::misuse)?;
-    for note in &settings.notes {
-        super::note(&format!("note: {note}"));
-    }
-    let guard = Guard {
-        door: Door::CommandLine,
-        allow: settings.registries.allow_addresses.clone(),
-        public_only: settings.registries.public_only,
-        refuse: Vec::new(),
-    };
-    let registry = Registry::new(&settings, guard);
+    let settings = arguments.reach.settings(true)?;
+    let registry = inputs::registry(&settings);
     let runtime = inputs::runtime()?;
     let answers = runtime.block_on(ask(&registry, &settings, &reference));
     let below = answers.iter().any(|answer| answer.is_below(arguments.warn_below));

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::cluster::{self, Beside, WhichCluster};
+use super::inputs::{self, Reach};
 use super::outputs::{self, Target};
 use super::progress::Progress;
 use super::validate::{self, Files, Inconclusive, RuntimeName, Whose};
-use super::{Exit, Failure, Out, inputs};
+use super::{Exit, Failure, Out};
 use crate::cluster::running::Running;
 use crate::cluster::{Cluster, Trouble, list};
 use crate::image::Platform;
@@ -19,7 +20,6 @@ use crate::manifest::{Extraction, Extractor, FoundNamespace, Note};
 use crate::pipeline::{Credentials, Options, Road};
 use crate::policy::{Action, ByDefault, ImageCheckPolicy};
 use crate::report::{self, Format, Report};
-use crate::settings::{Paths, Settings};
 
 /// Ask the registries whether everything that runs in a cluster now would pull again
 #[derive(Debug, Args)]
@@ -45,12 +45,8 @@ pub(super) struct Arguments {
     /// ImageCheckPolicy to judge by, instead of those of the cluster (repeatable)
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
-    /// How registries are reached; default: pullproof/registries.toml in your config folder
-    #[arg(long, value_name = "FILE")]
-    registries: Option<PathBuf>,
-    /// Your own logins; default: as for validate
-    #[arg(long, value_name = "FILE")]
-    authfile: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
     /// Whose logins are used: the Pod's, your own, or your own where the Pod's are refused
     #[arg(long, value_name = "WHOSE", default_value = "pod")]
     credentials: Whose,
@@ -68,17 +64,9 @@ pub(super) struct Arguments {
 /// Runs the command.
 pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     let credentials = Credentials::from(arguments.credentials);
-    let settings = Settings::load(&Paths {
-        registries: arguments.registries.clone(),
-        authfile: arguments.authfile.clone(),
-        without_own_logins: credentials == Credentials::Pod,
-    })
-    .map_err(Failure::misuse)?;
+    let settings = arguments.reach.settings(credentials != Credentials::Pod)?;
     let from_files = inputs::policies(&arguments.policy)?;
     let files = Files::begin(&arguments.report, None)?;
-    for note in &settings.notes {
-        super::note(&format!("note: {note}"));
-    }
     let options = Options {
         platforms: arguments.platform.clone(),
         runtimes: validate::runtimes(&arguments.runtime),

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::cache::Cache;
 use super::cluster::{self, Beside, Named, WhichCluster};
-use super::inputs::{self, Inputs};
+use super::inputs::{self, Inputs, Reach};
 use super::outputs::{self, Output, Target};
 use super::progress::Progress;
 use super::project::Found;
@@ -20,7 +20,6 @@ use crate::logins::Logins;
 use crate::pipeline::{Credentials, Options, Road};
 use crate::policy::ByDefault;
 use crate::report::{self, Format, Report};
-use crate::settings::{Paths, Settings};
 use crate::waivers;
 
 /// Ask the registries whether every image in these manifests will pull
@@ -45,13 +44,8 @@ pub(super) struct Arguments {
     /// ImageCheckPolicy to judge by (repeatable)
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
-    /// How registries are reached; default: pullproof/registries.toml in your config folder
-    #[arg(long, value_name = "FILE")]
-    registries: Option<PathBuf>,
-    /// Your own logins; default: REGISTRY_AUTH_FILE, or else Docker's config.json,
-    /// DOCKER_AUTH_CONFIG and podman's auth.json
-    #[arg(long, value_name = "FILE")]
-    authfile: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
     /// Whose logins are used: the Pod's, your own, or your own where the Pod's are refused
     #[arg(long, value_name = "WHOSE", default_value = "any")]
     credentials: Whose,
@@ -158,12 +152,7 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
     };
     let output = output(&arguments, &found)?;
     let credentials = Credentials::from(arguments.credentials);
-    let mut settings = Settings::load(&Paths {
-        registries: arguments.registries.clone(),
-        authfile: arguments.authfile.clone(),
-        without_own_logins: credentials == Credentials::Pod,
-    })
-    .map_err(Failure::misuse)?;
+    let mut settings = arguments.reach.settings(credentials != Credentials::Pod)?;
     let mut extraction = if named {
         arguments.inputs.extract(&found)?
     } else {
@@ -176,9 +165,6 @@ pub(super) fn run(arguments: Arguments, out: &Out) -> Result<Exit, Failure> {
         return Err(inputs::nothing_found(&extraction));
     }
     let files = Files::begin(&arguments.report, arguments.write_baseline.as_deref())?;
-    for note in &settings.notes {
-        super::note(&format!("note: {note}"));
-    }
     if !arguments.offline {
         settings.disk_cache = arguments.cache.settings();
     }

@@ -1,6 +1,8 @@
-//! The Nodes of the cluster, pruned to what decides which platforms a Pod may land on.
+//! The Nodes of the cluster, pruned to what decides which platforms a Pod may land on, and where Pods
+//! of some constraints may land, worked out once as long as no Node changes in a way that counts.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use k8s_openapi::api::core::v1::Node;
@@ -8,12 +10,16 @@ use kube::Api;
 
 use super::Cluster;
 use super::follow::{Failure, News, follow};
-use crate::policy::wants::{NodeView, Taint};
+use crate::image::usage::NodeConstraints;
+use crate::policy::wants::{Landing, NodeView, Taint, landing};
 
 /// Most image names kept of one Node; a kubelet lists 50 images by default.
 const MAX_IMAGES: usize = 400;
 const MAX_IMAGE_TEXT: usize = 4096;
 const FORBIDDEN: &str = "Nodes may not be read, so platforms are asked only where a Pod names them: give list and watch on nodes";
+/// Constraints that are remembered, and the most text in one of them.
+const MAX_LANDINGS: usize = 1000;
+const MAX_CONSTRAINTS: usize = 4096;
 
 /// The Nodes as they are now.
 #[derive(Debug, Clone, Default)]
@@ -25,8 +31,13 @@ pub struct Nodes {
 #[derive(Debug, Clone, Default)]
 struct Seen {
     nodes: Arc<Vec<Arc<NodeView>>>,
+    landings: Arc<Landings>,
     listed: bool,
 }
+
+/// Where Pods of some constraints may land on these Nodes.
+#[derive(Debug, Default)]
+struct Landings(Mutex<HashMap<NodeConstraints, Option<Arc<Landing>>>>);
 
 impl Nodes {
     /// The Nodes, and the work that keeps them up to date.
@@ -48,11 +59,25 @@ impl Nodes {
                     }
                     News::Failed(_) => return,
                 };
-                shared.store(Arc::new(Seen { nodes: Arc::new(nodes), listed: true }));
+                let seen = shared.load().then(nodes);
+                shared.store(Arc::new(seen));
             })
             .await;
         };
         (nodes, work)
+    }
+
+    /// Nodes that do not change.
+    pub fn fixed(all: Vec<NodeView>) -> Self {
+        let nodes = Self::default();
+        let seen = Seen::default().then(all.into_iter().map(Arc::new).collect());
+        nodes.shared.store(Arc::new(seen));
+        nodes
+    }
+
+    /// What a Pod of these constraints meets where it may land; `None`: it fits no Node.
+    pub fn landing(&self, constraints: &NodeConstraints) -> Option<Arc<Landing>> {
+        self.shared.load().landing(constraints)
     }
 
     /// The Nodes in order of name; none before the first list.
@@ -63,6 +88,32 @@ impl Nodes {
     /// Whether the Nodes were listed once, or are known to be forbidden.
     pub fn is_ready(&self) -> bool {
         self.shared.load().listed
+    }
+}
+
+impl Seen {
+    /// What is known once the Nodes are these. Most news of a Node are the images it holds.
+    fn then(&self, nodes: Vec<Arc<NodeView>>) -> Self {
+        let alike = |(a, b): (&Arc<NodeView>, &Arc<NodeView>)| Arc::ptr_eq(a, b) || a.lands_like(b);
+        let same = self.nodes.len() == nodes.len() && self.nodes.iter().zip(&nodes).all(alike);
+        let landings = if same { Arc::clone(&self.landings) } else { Arc::default() };
+        Self { nodes: Arc::new(nodes), landings, listed: true }
+    }
+
+    fn landing(&self, constraints: &NodeConstraints) -> Option<Arc<Landing>> {
+        let known = || self.landings.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(landing) = known().get(constraints) {
+            return landing.clone();
+        }
+        let found = landing(&self.nodes, constraints).map(Arc::new);
+        if constraints.text_length() <= MAX_CONSTRAINTS {
+            let mut known = known();
+            if known.len() >= MAX_LANDINGS {
+                known.clear();
+            }
+            known.insert(constraints.clone(), found.clone());
+        }
+        found
     }
 }
 
@@ -86,5 +137,55 @@ pub(super) fn view(node: Node) -> NodeView {
         architecture: info.architecture,
         runtime: info.container_runtime_version,
         images: names.filter(|name| name.len() <= MAX_IMAGE_TEXT).take(MAX_IMAGES).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, architecture: &str) -> NodeView {
+        let text = str::to_owned;
+        NodeView {
+            name: text(name),
+            os: text("linux"),
+            architecture: text(architecture),
+            ..NodeView::default()
+        }
+    }
+
+    fn shared(nodes: &[NodeView]) -> Vec<Arc<NodeView>> {
+        nodes.iter().cloned().map(Arc::new).collect()
+    }
+
+    #[test]
+    fn a_landing_is_kept_until_a_node_changes_in_more_than_its_images() {
+        let any = NodeConstraints::default();
+        let mut nodes = vec![node("a", "amd64"), node("b", "arm64")];
+        let seen = Seen::default().then(shared(&nodes));
+        let first = seen.landing(&any).unwrap();
+        assert_eq!(first.platforms.len(), 2);
+        nodes[1].images.insert("team/app:1".to_owned());
+        let seen = seen.then(shared(&nodes));
+        assert!(Arc::ptr_eq(&first, &seen.landing(&any).unwrap()));
+        nodes[1].unschedulable = true;
+        let seen = seen.then(shared(&nodes));
+        assert_eq!(seen.landing(&any).unwrap().platforms.len(), 1);
+        let seen = seen.then(shared(&nodes[..1]));
+        assert!(!Arc::ptr_eq(&first, &seen.landing(&any).unwrap()));
+    }
+
+    #[test]
+    fn b46_constraints_of_many_pods_are_forgotten_and_huge_ones_not_kept() {
+        let seen = Seen::default().then(shared(&[node("a", "amd64")]));
+        let named = |os: String| NodeConstraints { os_name: Some(os), ..Default::default() };
+        for nth in 0..3 * MAX_LANDINGS {
+            assert!(seen.landing(&named(nth.to_string())).is_none());
+        }
+        let kept = || seen.landings.0.lock().unwrap().len();
+        assert!(kept() <= MAX_LANDINGS, "{}", kept());
+        let before = kept();
+        assert!(seen.landing(&named("x".repeat(MAX_CONSTRAINTS + 1))).is_none());
+        assert_eq!(kept(), before);
     }
 }

@@ -144,6 +144,9 @@ impl Filing {
 
 impl Ring {
     fn lookup(&self, name: &str) -> Lookup {
+        if self.index.is_empty() {
+            return Lookup::default();
+        }
         let target = Place::parse(name.as_bytes());
         let mut found: Vec<_> = self
             .index

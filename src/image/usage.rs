@@ -126,6 +126,22 @@ pub struct NodeConstraints {
     pub os_name: Option<String>,
 }
 
+impl NodeConstraints {
+    /// Bytes of all its texts.
+    pub fn text_length(&self) -> usize {
+        let selector = self.node_selector.iter().map(|(key, value)| key.len() + value.len());
+        let terms = self.affinity_terms.iter().flatten().map(|it| {
+            it.key.len() + it.operator.len() + it.values.iter().map(String::len).sum::<usize>()
+        });
+        let tolerations = self
+            .tolerations
+            .iter()
+            .map(|it| it.key.len() + it.operator.len() + it.value.len() + it.effect.len());
+        let names = self.node_name.iter().chain(&self.os_name).map(String::len);
+        selector.chain(terms).chain(tolerations).chain(names).sum()
+    }
+}
+
 /// One `matchExpressions` or `matchFields` entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct NodeRequirement {

@@ -17,7 +17,7 @@ use crate::waivers::Waivers;
 /// What the verdicts of a run are made by, beside the policies.
 pub(super) struct Bench<'a> {
     /// Labels of the namespaces that were read.
-    pub labels: Labels,
+    pub labels: &'a Labels,
     pub waivers: Waivers<'a>,
 }
 
@@ -32,17 +32,16 @@ impl Road<'_> {
         bench: &Bench<'_>,
     ) -> Vec<Answered> {
         uses.sort_by_cached_key(place_of_use);
-        let mut parts: BTreeMap<Vec<Waiver>, Vec<ImageUse>> = BTreeMap::new();
         if bench.waivers.is_empty() {
-            parts.insert(Vec::new(), uses);
-        } else {
-            for found in uses {
-                let mut own = diagnosis.clone();
-                hygiene::add(self.policies, &subject(&found, &bench.labels), &mut own);
-                hygiene::add_of_use(&found, self.is_local(&found), &mut own);
-                let waived = bench.waivers.of(&found, &own, !wanted.is_empty());
-                parts.entry(waived).or_default().push(found);
-            }
+            return vec![self.judged(uses, diagnosis, wanted, Vec::new(), bench)];
+        }
+        let mut parts: BTreeMap<Vec<Waiver>, Vec<ImageUse>> = BTreeMap::new();
+        for found in uses {
+            let mut own = diagnosis.clone();
+            hygiene::add(self.policies, &subject(&found, bench.labels), &mut own);
+            hygiene::add_of_use(&found, self.is_local(&found), &mut own);
+            let waived = bench.waivers.of(&found, &own, !wanted.is_empty());
+            parts.entry(waived).or_default().push(found);
         }
         let part = |(waived, uses): (Vec<Waiver>, Vec<ImageUse>)| {
             self.judged(uses, diagnosis.clone(), wanted.clone(), waived, bench)
@@ -63,7 +62,7 @@ impl Road<'_> {
         let mut guessed = false;
         let (seen, mut unwise) = (diagnosis.findings.len(), Vec::<Listed>::new());
         for found in &uses {
-            let subject = subject(found, &bench.labels);
+            let subject = subject(found, bench.labels);
             hygiene::add(self.policies, &subject, &mut diagnosis);
             hygiene::add_of_use(found, self.is_local(found), &mut diagnosis);
             let mut judged = judge_rest(self.rules(), &subject, &diagnosis, &waived);

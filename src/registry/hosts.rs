@@ -2,7 +2,8 @@
 //! learnt of them lives with them. Only so many are kept, since images may name any host.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::breaker::Breaker;
 use super::host::Host;
@@ -21,21 +22,20 @@ pub(super) struct Hosts {
     settings: Arc<Registries>,
     limits: Limits,
     meters: Meters,
-    known: Mutex<Known>,
+    known: RwLock<Known>,
+    /// Counts uses, which tells the older from the newer.
+    uses: AtomicU64,
 }
 
+/// By registry.
 #[derive(Default)]
-struct Known {
-    by_registry: HashMap<String, Routed>,
-    /// Counts uses, which tells the older from the newer.
-    uses: u64,
-}
+struct Known(HashMap<String, Routed>);
 
 struct Routed {
     own: Arc<Host>,
     by_tag: Option<Arc<Way>>,
     by_digest: Option<Arc<Way>>,
-    used: u64,
+    used: AtomicU64,
 }
 
 /// The hosts that are asked for a reference.
@@ -56,7 +56,13 @@ pub(super) enum Nobody {
 
 impl Hosts {
     pub fn new(settings: Arc<Registries>, limits: Limits) -> Self {
-        Self { settings, limits, meters: Meters::default(), known: Mutex::default() }
+        Self {
+            settings,
+            limits,
+            meters: Meters::default(),
+            known: RwLock::default(),
+            uses: AtomicU64::new(0),
+        }
     }
 
     /// The registry's own host.
@@ -76,8 +82,8 @@ impl Hosts {
 
     /// The counts of all registries.
     pub fn stats(&self) -> super::Stats {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let ways = known.by_registry.values().flat_map(|routed| {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let ways = known.0.values().flat_map(|routed| {
             let ways = routed.by_tag.iter().chain(&routed.by_digest);
             ways.flat_map(|way| way.mirrors.iter().chain([&way.origin])).chain([&routed.own])
         });
@@ -86,28 +92,36 @@ impl Hosts {
         self.meters.read(open)
     }
 
-    fn routed<T>(&self, reference: &Reference, read: impl FnOnce(&Routed) -> T) -> Option<T> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.uses += 1;
-        let uses = known.uses;
+    fn routed<T>(&self, reference: &Reference, read: impl Fn(&Routed) -> T) -> Option<T> {
+        let used = self.uses.fetch_add(1, Relaxed);
         let name = reference.registry();
         if !name.is_empty()
-            && let Some(routed) = known.by_registry.get_mut(name)
+            && let Some(found) = self.known(name, used, &read)
         {
-            routed.used = uses;
-            return Some(read(routed));
+            return Some(found);
         }
         let endpoint = reference.endpoint_host()?;
         let registry = if name.is_empty() { endpoint.as_str() } else { name };
-        if let Some(routed) = known.by_registry.get_mut(registry) {
-            routed.used = uses;
+        if let Some(found) = self.known(registry, used, &read) {
+            return Some(found);
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(routed) = known.0.get(registry) {
             return Some(read(routed));
         }
-        let routed = self.find(registry, &endpoint, uses)?;
+        let routed = self.find(registry, &endpoint, used)?;
         let found = read(&routed);
         known.make_room();
-        known.by_registry.insert(registry.to_owned(), routed);
+        known.0.insert(registry.to_owned(), routed);
         Some(found)
+    }
+
+    /// Reviews of many threads look at the same few registries, so they only read.
+    fn known<T>(&self, registry: &str, used: u64, read: impl Fn(&Routed) -> T) -> Option<T> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let routed = known.0.get(registry)?;
+        routed.used.store(used, Relaxed);
+        Some(read(routed))
     }
 
     fn find(&self, registry: &str, endpoint: &str, used: u64) -> Option<Routed> {
@@ -124,19 +138,20 @@ impl Hosts {
         let way = Way { mirrors, origin };
         let by_tag = way.clone().of(|host| host.can.resolve);
         let by_digest = way.of(|host| host.can.pull);
-        Some(Routed { own, by_tag, by_digest, used })
+        Some(Routed { own, by_tag, by_digest, used: AtomicU64::new(used) })
     }
 }
 
 impl Known {
     fn make_room(&mut self) {
-        if self.by_registry.len() < MAX_REGISTRIES {
+        if self.0.len() < MAX_REGISTRIES {
             return;
         }
-        let mut uses: Vec<u64> = self.by_registry.values().map(|routed| routed.used).collect();
+        let used = |routed: &Routed| routed.used.load(Relaxed);
+        let mut uses: Vec<u64> = self.0.values().map(used).collect();
         let (_, median, _) = uses.select_nth_unstable(MAX_REGISTRIES / 2);
         let median = *median;
-        self.by_registry.retain(|_, routed| routed.used >= median);
+        self.0.retain(|_, routed| used(routed) >= median);
     }
 }
 
@@ -167,7 +182,7 @@ mod tests {
             asked(&format!("r{n}.example"));
             asked("mine.example");
         }
-        assert!(hosts.known.lock().unwrap().by_registry.len() <= MAX_REGISTRIES);
+        assert!(hosts.known.read().unwrap().0.len() <= MAX_REGISTRIES);
         assert!(Arc::ptr_eq(&mine, &asked("mine.example")));
     }
 }

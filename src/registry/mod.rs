@@ -32,7 +32,7 @@ use reqwest::header::HeaderValue;
 pub use ask::{Registry, another_login_may_help};
 pub use breaker::Breaker;
 pub use guard::{Door, Guard};
-pub use stats::{RegistryStats, Stats};
+pub use stats::{RegistryStats, SECONDS, Stats};
 
 use crate::credential::Credential;
 

@@ -11,6 +11,9 @@ use super::breaker::Breaker;
 /// Registries that are counted by name.
 const MAX_NAMED: usize = 100;
 
+/// Bounds of the times that requests are counted by; what took longer is counted behind the last.
+pub const SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
 /// What all registries cost and gave since the process began.
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
@@ -27,6 +30,8 @@ pub struct RegistryStats {
     pub requests: u64,
     /// How long those took together.
     pub time: Duration,
+    /// Requests by the first of [`SECONDS`] that they did not take longer than.
+    pub seconds: [u64; SECONDS.len() + 1],
     /// Questions answered from memory, by asking, and by what was known before it went out of order.
     pub hits: u64,
     pub misses: u64,
@@ -36,11 +41,31 @@ pub struct RegistryStats {
     pub pulls_left: Option<u64>,
 }
 
+impl RegistryStats {
+    /// Counts another registry in.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.time += other.time;
+        for (count, more) in self.seconds.iter_mut().zip(other.seconds) {
+            *count += more;
+        }
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.stale += other.stale;
+        self.breaker = self.breaker.max(other.breaker);
+        self.pulls_left = match (self.pulls_left, other.pulls_left) {
+            (Some(own), Some(more)) => Some(own.min(more)),
+            (own, more) => own.or(more),
+        };
+    }
+}
+
 /// The counters of one registry.
 #[derive(Default)]
 pub(super) struct Counters {
     requests: AtomicU64,
     micros: AtomicU64,
+    seconds: [AtomicU64; SECONDS.len() + 1],
     hits: AtomicU64,
     misses: AtomicU64,
     stale: AtomicU64,
@@ -60,6 +85,8 @@ impl Counters {
     pub fn sent(&self, took: Duration) {
         self.requests.fetch_add(1, Relaxed);
         self.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
+        let bucket = SECONDS.iter().position(|bound| took.as_secs_f64() <= *bound);
+        self.seconds[bucket.unwrap_or(SECONDS.len())].fetch_add(1, Relaxed);
     }
 
     pub fn answered(&self, from: Source) {
@@ -79,6 +106,7 @@ impl Counters {
         RegistryStats {
             requests: self.requests.load(Relaxed),
             time: Duration::from_micros(self.micros.load(Relaxed)),
+            seconds: std::array::from_fn(|bucket| self.seconds[bucket].load(Relaxed)),
             hits: self.hits.load(Relaxed),
             misses: self.misses.load(Relaxed),
             stale: self.stale.load(Relaxed),

@@ -1,6 +1,7 @@
 //! The metrics of the webhook. Labels come from closed sets: causes, verdicts, and the registries that
 //! are known or set; a registry that anybody can name is `other`. Never an image, a tag or a namespace.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,6 +11,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use super::upstream::Upstream;
 
 /// Which review, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +43,9 @@ pub struct Metrics {
     reviews: Family<ReviewLabels, Counter>,
     results: Family<ResultLabels, Counter>,
     review_seconds: Histogram,
+    own_seconds: Histogram,
+    /// What registries cost and gave.
+    pub upstream: Arc<Upstream>,
     pub in_flight: Gauge,
     pub reload_errors: Counter,
     pub handshake_errors: Counter,
@@ -62,6 +68,11 @@ impl Default for Metrics {
         let review_seconds = Histogram::new(SECONDS);
         let help = "Time from a review's last byte to its answer";
         registry.register("review_seconds", help, review_seconds.clone());
+        let own_seconds = Histogram::new(SECONDS);
+        let help = "Time of a review that was not spent waiting for anybody";
+        registry.register("own_seconds", help, own_seconds.clone());
+        let upstream = Arc::<Upstream>::default();
+        registry.register_collector(Box::new(Arc::clone(&upstream)));
         let in_flight = Gauge::default();
         registry.register("reviews_in_flight", "Reviews being answered", in_flight.clone());
         let reload_errors = Counter::default();
@@ -82,6 +93,8 @@ impl Default for Metrics {
             reviews,
             results,
             review_seconds,
+            own_seconds,
+            upstream,
             in_flight,
             reload_errors,
             handshake_errors,
@@ -93,10 +106,17 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts a review.
-    pub fn review(&self, endpoint: &'static str, verdict: &'static str, took: Duration) {
+    /// Counts a review: how long it took, and how much of that was our own work.
+    pub fn review(
+        &self,
+        endpoint: &'static str,
+        verdict: &'static str,
+        took: Duration,
+        own: Duration,
+    ) {
         self.reviews.get_or_create(&ReviewLabels { endpoint, verdict }).inc();
         self.review_seconds.observe(took.as_secs_f64());
+        self.own_seconds.observe(own.as_secs_f64());
     }
 
     /// Counts a question's result.

@@ -38,6 +38,17 @@ pub struct Taint {
     pub effect: String,
 }
 
+impl NodeView {
+    /// Whether Pods land on both alike: all but the images they hold is the same.
+    pub fn lands_like(&self, other: &Self) -> bool {
+        let Self { name, labels, taints, unschedulable, os, architecture, runtime, images: _ } =
+            self;
+        (name, labels, taints) == (&other.name, &other.labels, &other.taints)
+            && (unschedulable, os) == (&other.unschedulable, &other.os)
+            && (architecture, runtime) == (&other.architecture, &other.runtime)
+    }
+}
+
 /// What a Pod meets where it may land.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Landing {
@@ -56,10 +67,19 @@ const WINDOWS_BUILD: &str = "node.kubernetes.io/windows-build";
 /// grows on demand may change.
 pub fn landing<N: Borrow<NodeView>>(nodes: &[N], constraints: &NodeConstraints) -> Option<Landing> {
     let fitting: Vec<&NodeView> = candidates(nodes, constraints).collect();
-    let mut by_platform: BTreeMap<Platform, Vec<&str>> = BTreeMap::new();
+    // Thousands of nodes are of a few sorts, and only a sort is parsed.
+    let mut sorts: BTreeMap<(&str, &str, Option<&String>), Vec<&NodeView>> = BTreeMap::new();
     for node in &fitting {
-        if let Some(platform) = platform(node) {
-            by_platform.entry(platform).or_default().push(&node.name);
+        let build = node.labels.get(WINDOWS_BUILD);
+        sorts.entry((&node.os, &node.architecture, build)).or_default().push(node);
+    }
+    let mut by_platform: BTreeMap<Platform, Vec<&str>> = BTreeMap::new();
+    for nodes in sorts.values() {
+        if let Some(platform) = nodes.first().and_then(|node| platform(node)) {
+            by_platform
+                .entry(platform)
+                .or_default()
+                .extend(nodes.iter().map(|it| it.name.as_str()));
         }
     }
     let platforms: BTreeMap<Platform, String> =
@@ -126,6 +146,9 @@ fn holds(requirement: &NodeRequirement, node: &NodeView) -> bool {
 }
 
 fn tolerates(node: &NodeView, tolerations: &[Toleration]) -> bool {
+    if node.taints.is_empty() && !node.unschedulable {
+        return true;
+    }
     let cordon = node.unschedulable.then(|| Taint {
         key: CORDON.to_owned(),
         effect: "NoSchedule".to_owned(),

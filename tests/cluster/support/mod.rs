@@ -248,6 +248,8 @@ impl Cluster {
             "--bind-address=127.0.0.1".into(),
             format!("--secure-port={port}"),
             "--leader-elect=false".into(),
+            // As on real clusters: each controller has an account of its own.
+            "--use-service-account-credentials=true".into(),
             format!("--cert-dir={}", folder.display()),
             format!("--flex-volume-plugin-dir={}", folder.display()),
             format!("--service-account-private-key-file={}", self.folder.join("sa.key").display()),

@@ -1,0 +1,17 @@
+//! The webhook through its own port: TLS, HTTP/1.1 and 2, real reviews, registries and an API server
+//! that do as a test tells them. What every answer must hold is checked on each of them.
+
+pub mod hook;
+
+mod bodies;
+mod callers;
+mod cluster;
+mod exemptions;
+mod faults;
+mod load;
+mod metrics;
+mod mutation;
+mod process;
+mod readers;
+mod time;
+mod verdicts;

@@ -1,0 +1,376 @@
+//! The webhook in a cluster: secrets, nodes and Events of an API server that may be slow, dead or
+//! forbid everything.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::hook::{Answer, Hook, Setup, image, owned_pod, pod, registry, review, with};
+use crate::cluster_room::stub::{ApiServer, Fault};
+use crate::support::{Config, FakeRegistry};
+
+const NODES: &str = "/api/v1/nodes";
+const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
+const PASSWORD: &str = "canary-password-of-the-registry";
+
+fn secret_path(name: &str) -> String {
+    format!("/api/v1/namespaces/shop/secrets/{name}")
+}
+
+fn account_path(name: &str) -> String {
+    format!("/api/v1/namespaces/shop/serviceaccounts/{name}")
+}
+
+fn secret(registry: &str, password: &str) -> Value {
+    let auth = STANDARD.encode(format!("ci:{password}"));
+    let config = json!({"auths": {registry: {"auth": auth}}}).to_string();
+    json!({"kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "data": {".dockerconfigjson": STANDARD.encode(config)}})
+}
+
+fn node(name: &str, runtime: &str, images: &[&str]) -> Value {
+    json!({"apiVersion": "v1", "kind": "Node",
+    "metadata": {"name": name, "uid": name, "resourceVersion": "1", "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}},
+    "spec": {},
+    "status": {
+        "nodeInfo": {"operatingSystem": "linux", "architecture": "amd64", "containerRuntimeVersion": runtime,
+            "machineID": "", "systemUUID": "", "bootID": "", "kernelVersion": "", "osImage": "", "kubeletVersion": "", "kubeProxyVersion": ""},
+        "images": [{"names": images, "sizeBytes": 1}],
+    }})
+}
+
+/// An API server with one node and the default ServiceAccount.
+async fn api() -> ApiServer {
+    let api = ApiServer::start().await;
+    api.list(NODES, vec![node("a", "containerd://2.0.0", &[])]);
+    api.put(&account_path("default"), json!({"kind": "ServiceAccount"}));
+    api
+}
+
+/// A registry whose `team/app:1` only `ci` may read.
+async fn private() -> FakeRegistry {
+    let config = Config::bearer().user("ci", PASSWORD).private("team/app", &["ci"]);
+    let registry = FakeRegistry::start(config).await;
+    registry.push_image("team/app", "1", "linux/amd64");
+    registry
+}
+
+fn pod_with(image: &str, secrets: &[&str]) -> Value {
+    let mut object = pod(&[image]);
+    object["spec"]["imagePullSecrets"] = secrets.iter().map(|it| json!({"name": it})).collect();
+    object
+}
+
+async fn judged(hook: &Hook, object: Value) -> Answer {
+    let began = Instant::now();
+    let answer = hook.validate(object).await;
+    assert!(began.elapsed() < Duration::from_millis(4990), "{:?}", began.elapsed());
+    assert!(!answer.0.to_string().contains(PASSWORD), "{answer:?}");
+    answer
+}
+
+#[tokio::test]
+async fn f39_the_pods_secret_is_used_and_a_rotated_or_deleted_one_counts_within_seconds() {
+    let (api, registry) = (api().await, private().await);
+    let name = image(&registry, "team/app:1");
+    api.put(&secret_path("pull"), secret(registry.host(), "old"));
+    let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
+    let refused = judged(&hook, pod_with(&name, &["pull"])).await;
+    refused.denies("[policy strict, ");
+    api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
+    tokio::time::sleep(Duration::from_millis(5200)).await;
+    judged(&hook, pod_with(&name, &["pull"])).await.silent();
+    api.remove(&secret_path("pull"));
+    tokio::time::sleep(Duration::from_millis(5200)).await;
+    let gone = judged(&hook, pod_with(&name, &["pull"])).await;
+    assert!(!gone.text().trim().is_empty(), "{gone:?}");
+    assert_eq!(api.asked("/api/v1/namespaces/shop/secrets"), 0, "secrets are never listed");
+}
+
+#[tokio::test]
+async fn t50_only_the_namespace_of_the_request_is_looked_into() {
+    let (api, registry) = (api().await, private().await);
+    api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
+    let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
+    let mut object = pod_with(&image(&registry, "team/app:1"), &["pull"]);
+    object["metadata"]["namespace"] = json!("shop");
+    for namespace in ["mine", "../shop", "shop/", "shop%2f", ""] {
+        let answer =
+            hook.send("validate", &with(review(object.clone()), "namespace", namespace)).await;
+        assert!(!answer.text().trim().is_empty(), "{namespace}: {answer:?}");
+    }
+    object["metadata"]["namespace"] = json!("mine");
+    hook.validate(object).await.silent();
+    let elsewhere: Vec<String> = api
+        .requests()
+        .into_iter()
+        .filter(|it| {
+            it.contains("/secrets/")
+                && !it.contains("/namespaces/shop/")
+                && !it.contains("/namespaces/mine/")
+        })
+        .collect();
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+}
+
+#[tokio::test]
+async fn f38_a_slow_or_forbidding_api_server_is_a_warning_in_time_and_no_denial() {
+    let (api, registry) = (api().await, private().await);
+    api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
+    let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
+    let name = image(&registry, "team/app:1");
+    api.fail("/api/v1/namespaces", Fault::Status(403));
+    let answer = judged(&hook, pod_with(&name, &["pull"])).await;
+    answer.warns("could not tell");
+    assert!(answer.text().contains("get") && answer.text().contains("secrets"), "{answer:?}");
+    api.mend();
+    for (secret, fault) in [
+        ("slow", Fault::Delay(Duration::from_secs(10))),
+        ("busy", Fault::Status(429)),
+        ("sick", Fault::Status(500)),
+        ("odd", Fault::Garbage),
+    ] {
+        api.fail(&secret_path(secret), fault);
+        let answer = judged(&hook, pod_with(&name, &[secret])).await;
+        assert!(answer.allowed() && !answer.warnings().is_empty(), "{secret}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn f37_an_api_server_that_died_leaves_what_is_known_and_denies_nothing() {
+    let (api, registry) = (api().await, private().await);
+    let open = registry_open().await;
+    api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
+    let hook = Setup::of(&[registry.host(), open.host()]).deny().start_in(&api).await;
+    let known = pod_with(&image(&registry, "team/app:1"), &["pull"]);
+    judged(&hook, known.clone()).await.silent();
+    api.stop().await;
+    judged(&hook, known.clone()).await.silent();
+    tokio::time::sleep(Duration::from_millis(5200)).await;
+    judged(&hook, known).await.silent();
+    let unknown = pod_with(&image(&registry, "team/app:1"), &["never-read"]);
+    let answer = judged(&hook, unknown).await;
+    assert!(answer.allowed() && !answer.warnings().is_empty(), "{answer:?}");
+    judged(&hook, pod(&[&image(&open, "app:1")])).await.silent();
+}
+
+async fn registry_open() -> FakeRegistry {
+    registry().await
+}
+
+fn injecting(registry: &FakeRegistry) -> Setup {
+    let rule = json!([{"registry": registry.host(), "secret": "ghcr-pull"}]);
+    Setup::of(&[registry.host()]).policy("inject", json!({"pullSecrets": rule, "pin": true}))
+}
+
+#[tokio::test]
+async fn a_pull_secret_is_added_where_nothing_of_the_pods_matches_and_counts_for_the_pin() {
+    let (api, registry) = (api().await, private().await);
+    api.put(&secret_path("ghcr-pull"), secret(registry.host(), PASSWORD));
+    api.put(&secret_path("other"), secret("other.example", "x"));
+    let hook = injecting(&registry).start_in(&api).await;
+    let name = image(&registry, "team/app:1");
+    for (object, names) in [
+        (pod(&[&name]), json!([{"name": "ghcr-pull"}])),
+        (pod_with(&name, &[]), json!([{"name": "ghcr-pull"}])),
+        (pod_with(&name, &["other"]), json!([{"name": "other"}, {"name": "ghcr-pull"}])),
+    ] {
+        let answer = hook.mutate(object.clone()).await;
+        assert!(answer.warnings().is_empty(), "{answer:?}");
+        let applied = answer.applied(object);
+        assert_eq!(applied["spec"]["imagePullSecrets"], names);
+        let pinned = applied["spec"]["containers"][0]["image"].as_str().unwrap();
+        assert!(pinned.starts_with(&format!("{name}@sha256:")), "{pinned}");
+        hook.mutate(applied.clone()).await.silent();
+        judged(&hook, applied).await.silent();
+    }
+    // Its own credential matches: nothing is added, good or not.
+    api.put(&secret_path("own"), secret(registry.host(), "wrong"));
+    let answer = hook.mutate(pod_with(&name, &["own"])).await;
+    assert!(answer.patch().is_empty(), "{answer:?}");
+    // Of another registry.
+    let answer = hook.mutate(pod(&["127.0.0.1:1/app:1"])).await;
+    assert!(answer.patch().is_empty(), "{answer:?}");
+}
+
+#[tokio::test]
+async fn each_reason_not_to_add_a_pull_secret_has_a_warning_of_its_own() {
+    let (api, registry) = (api().await, private().await);
+    let hook = injecting(&registry).start_in(&api).await;
+    let name = image(&registry, "team/app:1");
+    let cases: [(&str, Option<Value>, Option<Fault>, Value); 7] = [
+        ("it is not in this namespace", None, None, json!({})),
+        (
+            "may not read it",
+            Some(secret(registry.host(), PASSWORD)),
+            Some(Fault::Status(403)),
+            json!({}),
+        ),
+        (
+            "could not be read",
+            Some(secret(registry.host(), PASSWORD)),
+            Some(Fault::Status(500)),
+            json!({}),
+        ),
+        (
+            "no pull secret that can be decoded",
+            Some(json!({"type": "Opaque", "data": {"a": "eA=="}})),
+            None,
+            json!({}),
+        ),
+        (
+            "no pull secret that can be decoded",
+            Some(
+                json!({"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "%%%"}}),
+            ),
+            None,
+            json!({}),
+        ),
+        ("no entry for this image", Some(secret("other.example", PASSWORD)), None, json!({})),
+        (
+            "does not let it be mounted",
+            Some(secret(registry.host(), PASSWORD)),
+            None,
+            json!({"kubernetes.io/enforce-mountable-secrets": "true"}),
+        ),
+    ];
+    for (part, object, fault, annotations) in cases {
+        // The webhook looks again after five seconds.
+        api.mend();
+        api.remove(&secret_path("ghcr-pull"));
+        if let Some(object) = object {
+            api.put(&secret_path("ghcr-pull"), object);
+        }
+        if let Some(fault) = fault {
+            api.fail(&secret_path("ghcr-pull"), fault);
+        }
+        api.put(
+            &account_path("default"),
+            json!({"kind": "ServiceAccount", "metadata": {"annotations": annotations}}),
+        );
+        let hook = injecting(&registry).start_in(&api).await;
+        let answer = hook.mutate(pod(&[&name])).await;
+        answer.warns(part);
+        answer.warns("secret ghcr-pull is not added");
+        assert!(
+            answer.patch().iter().all(|it| !it.to_string().contains("imagePullSecrets")),
+            "{answer:?}"
+        );
+        assert!(!answer.0.to_string().contains(PASSWORD));
+        let hook = Setup { detail: pullproof::admission::Detail::Coarse, ..injecting(&registry) }
+            .start_in(&api)
+            .await;
+        let answer = hook.mutate(pod(&[&name])).await;
+        assert!(!answer.text().contains(part), "coarse answers tell a stranger: {answer:?}");
+    }
+    drop(hook);
+}
+
+#[tokio::test]
+async fn an_account_that_could_not_be_read_is_told_as_such_and_one_that_was_is_kept() {
+    let (api, registry) = (api().await, private().await);
+    let name = image(&registry, "team/app:1");
+    // A secret of its own, so that the account is asked for the injection alone.
+    api.put(&secret_path("own"), secret("other.example", "x"));
+    api.put(&secret_path("ghcr-pull"), secret(registry.host(), PASSWORD));
+    for (fault, part) in [
+        (Fault::Status(403), "may not read the Pod's ServiceAccount"),
+        (Fault::Status(500), "the Pod's ServiceAccount could not be read"),
+    ] {
+        api.fail(&account_path("default"), fault);
+        let hook = injecting(&registry).start_in(&api).await;
+        let answer = hook.mutate(pod_with(&name, &["own"])).await;
+        answer.warns(part);
+        assert!(!answer.patch().iter().any(|it| it.to_string().contains("ghcr-pull")));
+        api.mend();
+    }
+    api.put(&account_path("default"), json!({"kind": "ServiceAccount"}));
+    let hook = injecting(&registry).start_in(&api).await;
+    let before = api.asked(&account_path("default"));
+    for _ in 0..3 {
+        let answer = hook.mutate(pod_with(&name, &["own"])).await;
+        assert!(answer.patch().iter().any(|it| it.to_string().contains("ghcr-pull")));
+    }
+    assert!(api.asked(&account_path("default")) - before <= 2, "asked for each Pod");
+}
+
+#[tokio::test]
+async fn an_owned_pod_whose_image_a_node_holds_is_warned_of_even_where_owned_pods_are_denied() {
+    let (api, registry) = (api().await, registry().await);
+    let gone = image(&registry, "app:gone");
+    let spec = json!({"action": "Deny", "enforceOn": ["OwnedPod", "BarePod"]});
+    let setup = || Setup::of(&[registry.host()]).policy("p", spec.clone());
+    setup().start_in(&api).await.validate(owned_pod(&gone)).await.denies("app:gone");
+    api.list(NODES, vec![node("a", "containerd://2.0.0", &[&gone])]);
+    let hook = setup().start_in(&api).await;
+    judged(&hook, owned_pod(&gone)).await.warns("app:gone");
+    judged(&hook, pod(&[&gone])).await.denies("app:gone");
+    let mut always = owned_pod(&gone);
+    always["spec"]["containers"][0]["imagePullPolicy"] = json!("Always");
+    judged(&hook, always).await.denies("app:gone");
+}
+
+#[tokio::test]
+async fn platforms_come_from_the_nodes_and_runtimes_decide_on_short_names() {
+    let (api, registry) = (api().await, registry().await);
+    registry.push_image("arm", "1", "linux/arm64");
+    let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
+    judged(&hook, pod(&[&image(&registry, "app:1")])).await.silent();
+    let answer = judged(&hook, pod(&[&image(&registry, "arm:1")])).await;
+    answer.denies("linux/amd64");
+}
+
+#[tokio::test]
+async fn events_are_raised_for_owned_pods_and_never_on_a_dry_run() {
+    let (api, registry) = (api().await, registry().await);
+    let hook = Setup::of(&[registry.host()]).start_in(&api).await;
+    let owned = owned_pod(&image(&registry, "app:gone"));
+    let dry = with(review(owned.clone()), "dryRun", true);
+    hook.send("validate", &dry).await.warns("app:gone");
+    hook.send("mutate", &review(owned.clone())).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(api.asked(EVENTS), 0, "{:?}", api.posted());
+    hook.validate(owned).await.warns("app:gone");
+    super::hook::wait(|| api.asked(EVENTS) == 1).await;
+    super::hook::wait(|| !api.posted().is_empty()).await;
+    let event = api.posted().remove(0);
+    assert_eq!(
+        (&event["regarding"]["kind"], &event["regarding"]["name"]),
+        (&json!("ReplicaSet"), &json!("web-5d9"))
+    );
+    assert_eq!(event["reason"], "ImageWillNotPull");
+    // A Pod of its own has somebody who reads the answer.
+    hook.validate(pod(&[&image(&registry, "app:gone")])).await.warns("app:gone");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(api.asked(EVENTS), 1);
+}
+
+/// Passwords and tokens are in no answer, Event or metric, whatever goes wrong with them.
+#[tokio::test]
+async fn t29_secrets_are_in_nothing_that_is_told() {
+    let (api, registry) = (api().await, private().await);
+    let name = image(&registry, "team/app:1");
+    let broken = json!({"type": "kubernetes.io/dockerconfigjson",
+        "data": {".dockerconfigjson": STANDARD.encode(format!("{{\"auths\": {PASSWORD}"))}});
+    api.put(&secret_path("good"), secret(registry.host(), PASSWORD));
+    api.put(&secret_path("wrong"), secret(registry.host(), "canary-wrong-password"));
+    api.put(&secret_path("broken"), broken);
+    let hook = injecting(&registry).policy("deny", json!({"action": "Deny"})).start_in(&api).await;
+    for secrets in [vec!["good"], vec!["wrong"], vec!["broken"], vec!["wrong", "broken", "none"]] {
+        for text in [name.as_str(), &image(&registry, "team/gone:1")] {
+            let mut object = pod_with(text, &secrets);
+            object["metadata"]["ownerReferences"] =
+                owned_pod("x")["metadata"]["ownerReferences"].clone();
+            for path in ["validate", "mutate"] {
+                let answer = hook.send(path, &review(object.clone())).await;
+                assert!(!answer.0.to_string().contains("canary"), "{answer:?}");
+            }
+        }
+    }
+    super::hook::wait(|| !api.posted().is_empty()).await;
+    let told = format!("{:?}{}", api.posted(), hook.metrics());
+    assert!(!told.contains("canary"), "{told}");
+    assert!(!told.contains(&STANDARD.encode(format!("ci:{PASSWORD}"))), "{told}");
+}

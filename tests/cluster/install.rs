@@ -197,7 +197,8 @@ fn pod_named(name: &str, image: &str) -> Value {
 async fn an_evicted_pod_whose_tag_is_gone_comes_back_with_a_warning_and_scan_tells_of_it() {
     let place = Place::shared().await;
     let report = place.scan(&["-A"]);
-    assert!(report["summary"]["images"].as_u64().unwrap() >= 3, "{report:#}");
+    let images = report["results"].to_string();
+    assert!(images.contains("/old:1") && images.contains("/pullproof:test"), "{report:#}");
     for trouble in ["findings", "inconclusive", "deny", "warn"] {
         assert_eq!(report["summary"][trouble], 0, "{report:#}");
     }
@@ -260,7 +261,7 @@ async fn f44_a_killed_replica_fails_no_review_that_came_after_it() {
                     failures.push((at, said.errors));
                 }
             }
-            assert!(count > 30, "only {count} Pods were asked about");
+            assert!(count >= 10, "only {count} Pods were asked about");
             failures
         });
         let kills: Vec<Duration> = replicas(&place)

@@ -361,14 +361,12 @@ fn reviews(registry: &FakeRegistry, name: &str, count: usize, images: usize) -> 
 
 /// The review of a Pod that a Deployment made, filled up to the usual size.
 fn review(images: &[String]) -> Bytes {
-    let mut fields = BTreeMap::new();
-    let mut body = written(images, &fields);
-    while body.len() < REVIEW {
-        let key = format!("k:{{\"name\":\"SETTING_{}\"}}", fields.len());
-        fields.insert(key, json!({".": {}, "f:name": {}, "f:value": {}}));
-        body = written(images, &fields);
-    }
-    body.into()
+    let field = |nth: usize| format!("k:{{\"name\":\"SETTING_{nth:02}\"}}");
+    let value = json!({".": {}, "f:name": {}, "f:value": {}});
+    let fields = |count| (0..count).map(|nth| (field(nth), value.clone())).collect();
+    let without = written(images, &fields(0)).len();
+    let each = written(images, &fields(1)).len() + 1 - without;
+    written(images, &fields(REVIEW.saturating_sub(without).div_ceil(each))).into()
 }
 
 fn written(images: &[String], fields: &BTreeMap<String, Value>) -> String {

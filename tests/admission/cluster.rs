@@ -156,6 +156,18 @@ async fn f37_an_api_server_that_died_leaves_what_is_known_and_denies_nothing() {
     judged(&hook, pod(&[&image(&open, "app:1")])).await.silent();
 }
 
+#[tokio::test]
+async fn a_secret_that_was_rotated_while_the_api_server_is_gone_denies_nothing() {
+    let (api, registry) = (api().await, private().await);
+    api.put(&secret_path("pull"), secret(registry.host(), "wrong"));
+    let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
+    let object = pod_with(&image(&registry, "team/app:1"), &["pull"]);
+    judged(&hook, object.clone()).await.denies("team/app");
+    api.stop().await;
+    tokio::time::sleep(Duration::from_millis(5200)).await;
+    judged(&hook, object).await.warns("secret pull could not be read");
+}
+
 async fn registry_open() -> FakeRegistry {
     registry().await
 }

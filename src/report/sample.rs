@@ -88,6 +88,7 @@ fn diagnosis(outcome: Outcome, summary: &str, label: &str) -> Diagnosis {
         age: None,
         never_pulled: false,
         is_placeholder: false,
+        lacking: Lacking::default(),
     }
 }
 

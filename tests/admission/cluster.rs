@@ -352,6 +352,18 @@ async fn what_one_policy_requires_is_not_denied_by_the_action_of_another() {
 }
 
 #[tokio::test]
+async fn an_image_that_no_node_pulls_is_never_denied() {
+    let (api, registry) = (api().await, registry().await);
+    let causes = json!([{"id": "latest-tag", "action": "Deny"}, {"id": "registry-not-allowed", "action": "Deny"}]);
+    let spec = json!({"causes": causes, "registries": {"allow": ["ghcr.io/*"]}});
+    let hook = Setup::of(&[registry.host()]).policy("clean", spec).start_in(&api).await;
+    let mut object = pod(&[&image(&registry, "app:latest")]);
+    judged(&hook, object.clone()).await.denies("app:latest");
+    object["spec"]["containers"][0]["imagePullPolicy"] = json!("Never");
+    judged(&hook, object).await.warns("app:latest");
+}
+
+#[tokio::test]
 async fn events_are_raised_for_owned_pods_and_never_on_a_dry_run() {
     let (api, registry) = (api().await, registry().await);
     let hook = Setup::of(&[registry.host()]).start_in(&api).await;

@@ -1,5 +1,6 @@
 //! `pullproof serve`: the admission webhook.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -217,15 +218,25 @@ async fn sources(
             () = events_work => {}
         }
     };
-    let servers = servers(cluster.server()).await;
+    let servers = servers(cluster.server()).await.unwrap_or_else(|error| {
+        // Reviews go on: its certificate and its answers are no registry's either.
+        let server = cluster.server();
+        tracing::warn!(%error, server, "no address was found of the API server; an image may name it as its registry");
+        Vec::new()
+    });
     Ok((Sources { policies, cluster: Some(in_cluster) }, servers, Box::pin(work)))
 }
 
-/// The addresses of the API server, by its `host[:port]`.
-async fn servers(authority: &str) -> Vec<SocketAddr> {
+/// The addresses of the API server, by its `host[:port]`: in a cluster that of its Service. Those
+/// behind it are not read, for which the chart gives no right.
+async fn servers(authority: &str) -> io::Result<Vec<SocketAddr>> {
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let named = if has_port { authority.to_owned() } else { format!("{authority}:443") };
-    tokio::net::lookup_host(named).await.map(Iterator::collect).unwrap_or_default()
+    let found: Vec<_> = tokio::net::lookup_host(named).await?.collect();
+    match found.is_empty() {
+        true => Err(io::Error::other("the name has no address")),
+        false => Ok(found),
+    }
 }
 
 pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -247,5 +258,23 @@ pub(super) async fn stop() {
             tokio::select! { _ = ended => {}, _ = terminated.recv() => {} }
         }
         Err(_) => drop(ended.await),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_api_server_is_found_by_its_authority_or_the_failure_is_told() {
+        for (authority, address) in [
+            ("10.96.0.1", "10.96.0.1:443"),
+            ("10.96.0.1:6443", "10.96.0.1:6443"),
+            ("[fd00::1]", "[fd00::1]:443"),
+            ("[fd00::1]:6443", "[fd00::1]:6443"),
+        ] {
+            assert_eq!(servers(authority).await.unwrap(), [address.parse().unwrap()]);
+        }
+        assert!(servers("no name:6443").await.is_err());
     }
 }

@@ -244,9 +244,10 @@ impl Secrets {
         let last = cache.get(&name).await;
         let now = Instant::now();
         let good = last.as_ref().and_then(|last| Some((last.clone(), last.good(now)?)));
-        let reading = {
+        // In a box, as it is large and lies in the future of every review.
+        let mut reading = {
             let (client, cache, name) = (self.client.clone(), cache.clone(), name.clone());
-            async move {
+            Box::pin(async move {
                 let asked = name.clone();
                 let answer = async move {
                     let object = get::get(&client, kind, &asked, patience()).await;
@@ -254,10 +255,9 @@ impl Secrets {
                     Kept::new(object, last.as_ref(), asked.len())
                 };
                 cache.entry(name).or_insert_with_if(answer, is_old).await.into_value().read()
-            }
+            })
         };
         let Some((last, good)) = good else { return get::before(deadline, reading).await? };
-        let mut reading = Box::pin(reading);
         match get::before(deadline.min(now + WORTH_WAITING), &mut reading).await {
             Ok(answer) => answer,
             Err(_) => {

@@ -49,9 +49,13 @@ impl Guard {
             && !(self.public_only && (inside || is_private(address)))
     }
 
-    /// Whether an address may be open on one port and closed on another.
-    pub fn looks_at_ports(&self) -> bool {
-        !self.refuse.is_empty() || self.allow.iter().any(|rule| rule.port.is_some())
+    /// The port, where a rule names it; else 0, which is judged as all ports are that no rule names.
+    pub fn judged_port(&self, port: u16) -> u16 {
+        let refused = self.refuse.iter().any(|address| address.port() == port);
+        match refused || self.allow.iter().any(|rule| rule.port == Some(port)) {
+            true => port,
+            false => 0,
+        }
     }
 
     /// Judges a URL whose host is an address; a name is judged when it is resolved.
@@ -221,7 +225,22 @@ mod tests {
         let guard = Guard { door: Door::Cluster, refuse, ..Guard::default() };
         let allows = |address: &str, port| guard.allows(address.parse().unwrap(), port);
         assert!(!allows("10.0.0.1", 443) && !allows("::ffff:10.0.0.1", 443));
-        assert!(allows("10.0.0.1", 5000) && allows("10.0.0.2", 443) && guard.looks_at_ports());
+        assert!(allows("10.0.0.1", 5000) && allows("10.0.0.2", 443));
+    }
+
+    #[test]
+    fn t01_a_port_that_no_rule_names_is_judged_as_all_such_ports_are() {
+        let allow = vec![AllowedAddress { net: "127.0.0.0/8".parse().unwrap(), port: Some(5000) }];
+        let refuse = vec!["10.0.0.1:443".parse().unwrap()];
+        let guard = Guard { door: Door::Cluster, allow, refuse, ..Guard::default() };
+        for port in [1, 80, 443, 5000, 5001, 6443, u16::MAX] {
+            for address in ["10.0.0.1", "127.0.0.1", "93.184.216.34"] {
+                let address = address.parse().unwrap();
+                let judged = guard.judged_port(port);
+                assert_eq!(guard.allows(address, judged), guard.allows(address, port), "{port}");
+            }
+        }
+        assert_eq!([443, 5000, 80].map(|port| guard.judged_port(port)), [443, 5000, 0]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) struct GuardedResolver {
     pub guard: Arc<Guard>,
     /// Where a name is led instead; see [`crate::settings::Settings::addresses`].
     pub addresses: Arc<BTreeMap<String, SocketAddr>>,
-    /// The port that is dialled, where the guard looks at ports, else 0.
+    /// The port that is dialled, where a rule of the guard names it, else 0.
     pub port: u16,
     pub lookup: Lookup,
     /// How long a name may take.

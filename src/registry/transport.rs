@@ -89,9 +89,6 @@ struct Admitted<'a> {
     watch: Watch<'a>,
 }
 
-/// So many sets of connections are kept, where the guard looks at ports and images name many.
-const MAX_CLIENTS: usize = 64;
-
 /// The shared HTTP client.
 pub(super) struct Transport {
     guard: Arc<Guard>,
@@ -100,7 +97,8 @@ pub(super) struct Transport {
     pub(super) lookup: Lookup,
     limits: Limits,
     pauses: Pauses,
-    /// By trust, and by port where the guard looks at ports: a resolver is not told which one is dialled.
+    /// By trust, and by port where a rule names it: a resolver is not told which one is dialled. Both
+    /// come from the settings, so that images make no more of them.
     clients: Mutex<HashMap<(Trust, u16), Client>>,
     in_flight: Semaphore,
     requests: AtomicU64,
@@ -131,6 +129,11 @@ impl Transport {
     /// HTTP requests that reached a server, redirects and token requests included.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub fn clients(&self) -> usize {
+        self.clients.lock().unwrap().len()
     }
 
     /// Sends one request, follows its redirects, reads its body; one retry where the connection failed.
@@ -338,17 +341,16 @@ impl Transport {
     }
 
     fn client(&self, trust: &Trust, url: &Url) -> Result<Client, String> {
-        let port = url.port_or_known_default().filter(|_| self.guard.looks_at_ports()).unwrap_or(0);
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&(trust.clone(), port)) {
-            return Ok(client.clone());
+        let port = self.guard.judged_port(url.port_or_known_default().unwrap_or(0));
+        let key = (trust.clone(), port);
+        let clients = || self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = clients().get(&key).cloned();
+        if let Some(client) = known {
+            return Ok(client);
         }
+        // It takes a while, and others have their clients already.
         let client = self.build(trust, port)?;
-        if clients.len() >= MAX_CLIENTS {
-            clients.clear();
-        }
-        clients.insert((trust.clone(), port), client.clone());
-        Ok(client)
+        Ok(clients().entry(key).or_insert(client).clone())
     }
 
     fn build(&self, trust: &Trust, port: u16) -> Result<Client, String> {

@@ -2,6 +2,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -24,8 +25,11 @@ fn at(address: impl Into<std::net::IpAddr>) -> SocketAddr {
 }
 
 fn transport(lookup: Lookup, door: Door) -> Transport {
+    guarded(lookup, Guard { door, ..Guard::default() })
+}
+
+fn guarded(lookup: Lookup, guard: Guard) -> Transport {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let guard = Guard { door, ..Guard::default() };
     let mut transport =
         Transport::new(guard, Limits::webhook(), Arc::default(), BTreeMap::default());
     transport.lookup = lookup;
@@ -168,4 +172,25 @@ async fn f33_an_address_of_the_other_family_that_swallows_all_costs_little() {
     assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
     assert!(began.elapsed() > Duration::from_millis(100), "it was a black hole");
     assert_eq!(reached.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn t01_images_on_a_hundred_ports_share_their_client_and_the_api_server_is_still_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = listener.local_addr().unwrap();
+    let trap = server(listener).await;
+    let here = lookup(|_| async { Ok(vec![at(Ipv4Addr::LOCALHOST)]) });
+    let transport = guarded(here, Guard { refuse: vec![api], ..Guard::default() });
+    let urls: Vec<_> = (1..=100).map(|port| format!("http://r.example:{port}/v2/")).collect();
+    let sent = join_all(urls.iter().map(|url| get(&transport, url))).await;
+    assert!(sent.iter().all(Result::is_err), "{sent:?}");
+    assert_eq!(transport.clients(), 1);
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = other.local_addr().unwrap().port();
+    let reached = server(other).await;
+    assert!(get(&transport, &format!("http://r.example:{port}/v2/")).await.is_ok());
+    assert_eq!((transport.clients(), reached.load(Ordering::Relaxed)), (1, 1));
+    let refused = get(&transport, &format!("http://r.example:{}/v2/", api.port())).await;
+    assert_eq!(refused.unwrap_err().reason, Reason::AddressRefused);
+    assert_eq!((transport.clients(), trap.load(Ordering::Relaxed)), (2, 0));
 }

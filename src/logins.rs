@@ -18,6 +18,19 @@ pub struct Login {
     pub known: PodLogin,
     /// A secret that cannot be decoded, which stops every image of the Pod.
     pub broken: Option<(Source, String)>,
+    /// Some of it stands in for what could not be read now.
+    pub stale: bool,
+}
+
+impl Login {
+    /// An object of this kind stands in for what could not be read now, so that nothing that a login
+    /// could change is certain. A keyring that it breaks may be whole again.
+    pub(crate) fn stands_in(&mut self, kind: &str, name: &str, namespace: &str) {
+        self.stale = true;
+        unread(&mut self.known, kind, name, None);
+        let it = Source::Secret { namespace: namespace.to_owned(), name: name.to_owned() };
+        self.broken.take_if(|(source, _)| kind != "secret" || *source == it);
+    }
 }
 
 /// A namespace and a name in it.

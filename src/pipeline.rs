@@ -26,7 +26,7 @@ use crate::image::{ImageUse, Platform, PullPolicy, Reference, Role, pull_policy}
 use crate::logins::{self, Login, Logins};
 use crate::manifest::{self, Extraction, Note};
 use crate::policy::matching::Subject;
-use crate::policy::wants::Landing;
+use crate::policy::wants::{Asked, Landing, Wanted, Whose};
 use crate::policy::{ByDefault, IgnoreRule, ImageCheckPolicy, Rules, wants};
 use crate::registry::identity::Identity;
 use crate::registry::{Registry, another_login_may_help};
@@ -107,6 +107,8 @@ pub struct Known {
 struct Around<'l> {
     landing: Option<&'l Landing>,
     fresh: bool,
+    /// Platforms of a flag count instead of those of the nodes; else beside them.
+    instead: bool,
 }
 
 /// What all questions of a run are asked with.
@@ -122,7 +124,7 @@ struct Asking<'a> {
 struct Group {
     uses: Vec<ImageUse>,
     task: Task,
-    wanted: BTreeMap<Platform, String>,
+    wanted: Wanted,
 }
 
 impl Group {
@@ -153,7 +155,7 @@ enum Key {
     Question {
         pull_ref: String,
         candidates: Vec<(Identity, Source)>,
-        platforms: Vec<Platform>,
+        platforms: Vec<(Platform, Whose)>,
         login: Box<PodLogin>,
         is_volume: bool,
         /// A flag that names an image asks for no Pod.
@@ -186,6 +188,7 @@ impl Road<'_> {
         let around = |workload: &Workload| Around {
             landing: known.landings.get(&workload.constraints),
             fresh: false,
+            instead: true,
         };
         self.walk(extraction, &login, &around, progress).await
     }
@@ -230,7 +233,8 @@ impl Road<'_> {
     /// not answered by the deadline is inconclusive.
     pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
         let login = |_: &Workload| Arc::clone(&around.login);
-        let each = Around { landing: around.landing.as_deref(), fresh: around.fresh };
+        let each =
+            Around { landing: around.landing.as_deref(), fresh: around.fresh, instead: false };
         let groups = self.groups(uses, &login, &around.labels, &|_| each);
         let bench = Bench { labels: &around.labels, waivers: Waivers::default() };
         let own = self.own_logins();
@@ -303,7 +307,7 @@ impl Road<'_> {
     }
 
     /// What makes other uses ask the same.
-    fn key(&self, known: Option<Untold>, Group { uses, task, .. }: &Group) -> Key {
+    fn key(&self, known: Option<Untold>, Group { uses, task, wanted }: &Group) -> Key {
         let (question, context) = match task {
             Task::Ask(question, context) => (question, context),
             Task::Known(_) => {
@@ -316,7 +320,7 @@ impl Road<'_> {
         Key::Question {
             pull_ref: question.reference.pull_ref(),
             candidates: question.candidates.iter().map(who).collect(),
-            platforms: question.platforms.clone(),
+            platforms: wanted.iter().map(|(it, wish)| (it.clone(), wish.whose)).collect(),
             login: Box::new(context.pod_login.clone()),
             is_volume: context.is_volume,
             has_pod: !context.asker.is_empty(),
@@ -330,7 +334,7 @@ impl Road<'_> {
         login: &Login,
         subject: &Subject<'_>,
         around: Around<'_>,
-    ) -> (Option<Untold>, Task, BTreeMap<Platform, String>) {
+    ) -> (Option<Untold>, Task, Wanted) {
         let known = |known: Untold, diagnosis: Diagnosis| {
             (Some(known), Task::Known(Box::new(diagnosis)), BTreeMap::new())
         };
@@ -352,9 +356,9 @@ impl Road<'_> {
             return known((why, None), not_asked(reference, why));
         }
         let constraints = &found.workload.constraints;
-        let asked_for = &self.options.platforms;
-        let Around { landing, fresh } = around;
-        let wanted = wants::platforms_on(self.policies, subject, constraints, asked_for, landing);
+        let Around { landing, fresh, instead } = around;
+        let asked = Asked { platforms: &self.options.platforms, instead };
+        let wanted = wants::platforms(self.policies, subject, constraints, asked, landing);
         let (mut question, context) =
             self.question(found, reference, login, &host, wanted.keys().cloned().collect());
         question.fresh = fresh;
@@ -502,9 +506,12 @@ impl Road<'_> {
         let (diagnosis, was_asked) = match task {
             Task::Known(diagnosis) => (*diagnosis, false),
             Task::Ask(question, context) => {
-                (self.ask_in_time(*question, *context, asking).await, true)
+                let mut diagnosis = self.ask_in_time(*question, *context, asking).await;
+                wants::weigh(&wanted, &mut diagnosis.lacking);
+                (diagnosis, true)
             }
         };
+        let wanted = wanted.into_iter().map(|(platform, wish)| (platform, wish.origin)).collect();
         (self.answered(uses, diagnosis, wanted, asking.bench), was_asked)
     }
 

@@ -108,7 +108,8 @@ async fn refusal(
     if !login.known.rights_missing.is_empty() {
         return Some("the webhook may not read it");
     }
-    if !login.known.unread.is_empty() {
+    // The last good one may still be named: the kubelet reads it anew.
+    if !login.known.unread.is_empty() && !login.stale {
         return Some("it could not be read");
     }
     if login.broken.is_some() || !login.known.ignored.is_empty() {

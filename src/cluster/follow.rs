@@ -22,6 +22,8 @@ const PAGE: u32 = 500;
 pub(super) enum News<'a, V> {
     /// All there is, by name.
     Now(&'a BTreeMap<String, V>),
+    /// Something came, and nothing of it counts.
+    Unchanged,
     /// The collection can not be read for now; what was known stays.
     Failed(Failure),
 }
@@ -79,6 +81,8 @@ pub(super) async fn follow<K, V>(
                     if known.get(&name) != Some(&view) {
                         known.insert(name, view);
                         tell(News::Now(&known));
+                    } else {
+                        tell(News::Unchanged);
                     }
                 }
                 Some(Ok(Event::Delete(object))) => {

@@ -78,7 +78,7 @@ async fn watch(shared: Arc<Shared>) {
         News::Now(all) => shared.watched.store(Some(Arc::new(all.clone()))),
         // A right that was taken away must not leave old labels behind.
         News::Failed(Failure::Forbidden) => shared.watched.store(None),
-        News::Failed(_) => {}
+        News::Unchanged | News::Failed(_) => {}
     })
     .await;
 }

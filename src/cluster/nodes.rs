@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use k8s_openapi::api::core::v1::Node;
@@ -20,6 +21,8 @@ const FORBIDDEN: &str = "Nodes may not be read, so platforms are asked only wher
 /// Constraints that are remembered, and the most text in one of them.
 const MAX_LANDINGS: usize = 1000;
 const MAX_CONSTRAINTS: usize = 4096;
+/// How long the last list says where Pods may land while the Nodes can not be read.
+const BLIND: Duration = Duration::from_secs(5 * 60);
 
 /// The Nodes as they are now.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +36,8 @@ struct Seen {
     nodes: Arc<Vec<Arc<NodeView>>>,
     landings: Arc<Landings>,
     listed: bool,
+    /// Since when nothing but failures has come; a Node that lives says something every few minutes.
+    failing: Option<Instant>,
 }
 
 /// Where Pods of some constraints may land on these Nodes.
@@ -57,7 +62,12 @@ impl Nodes {
                         }
                         Vec::new()
                     }
-                    News::Failed(_) => return,
+                    News::Failed(_) => {
+                        let seen = shared.load().failed(Instant::now());
+                        return shared.store(Arc::new(seen));
+                    }
+                    News::Unchanged if shared.load().failing.is_none() => return,
+                    News::Unchanged => shared.load().nodes.to_vec(),
                 };
                 let seen = shared.load().then(nodes);
                 shared.store(Arc::new(seen));
@@ -75,12 +85,14 @@ impl Nodes {
         nodes
     }
 
-    /// What a Pod of these constraints meets where it may land; `None`: it fits no Node.
+    /// What a Pod of these constraints meets where it may land; `None`: it fits no Node, or the Nodes
+    /// could not be read for so long that others may be there now.
     pub fn landing(&self, constraints: &NodeConstraints) -> Option<Arc<Landing>> {
-        self.shared.load().landing(constraints)
+        let seen = self.shared.load();
+        if seen.is_blind(Instant::now()) { None } else { seen.landing(constraints) }
     }
 
-    /// The Nodes in order of name; none before the first list.
+    /// The Nodes in order of name as they were last read; none before the first list.
     pub fn now(&self) -> Arc<Vec<Arc<NodeView>>> {
         Arc::clone(&self.shared.load().nodes)
     }
@@ -97,7 +109,17 @@ impl Seen {
         let alike = |(a, b): (&Arc<NodeView>, &Arc<NodeView>)| Arc::ptr_eq(a, b) || a.lands_like(b);
         let same = self.nodes.len() == nodes.len() && self.nodes.iter().zip(&nodes).all(alike);
         let landings = if same { Arc::clone(&self.landings) } else { Arc::default() };
-        Self { nodes: Arc::new(nodes), landings, listed: true }
+        Self { nodes: Arc::new(nodes), landings, listed: true, failing: None }
+    }
+
+    /// What is known once the Nodes could not be read.
+    fn failed(&self, now: Instant) -> Self {
+        Self { failing: self.failing.or(Some(now)), ..self.clone() }
+    }
+
+    /// Whether the Nodes may be others by now.
+    fn is_blind(&self, now: Instant) -> bool {
+        self.failing.is_some_and(|since| now >= since + BLIND)
     }
 
     fn landing(&self, constraints: &NodeConstraints) -> Option<Arc<Landing>> {
@@ -173,6 +195,26 @@ mod tests {
         assert_eq!(seen.landing(&any).unwrap().platforms.len(), 1);
         let seen = seen.then(shared(&nodes[..1]));
         assert!(!Arc::ptr_eq(&first, &seen.landing(&any).unwrap()));
+    }
+
+    #[test]
+    fn nodes_that_could_not_be_read_for_minutes_are_not_gone_by() {
+        let seen = Seen::default().then(shared(&[node("a", "amd64")]));
+        let began = Instant::now();
+        let failing = seen.failed(began).failed(began + BLIND / 2);
+        assert!(!failing.is_blind(began + BLIND / 2));
+        assert!(failing.is_blind(began + BLIND), "counted from the first failure");
+        assert!(failing.landing(&NodeConstraints::default()).is_some());
+        let back = failing.then(failing.nodes.to_vec());
+        assert!(!back.is_blind(began + 2 * BLIND));
+
+        let nodes = Nodes::fixed(vec![node("a", "amd64")]);
+        assert!(nodes.landing(&NodeConstraints::default()).is_some());
+        let failing = Seen { failing: Some(began), ..(**nodes.shared.load()).clone() };
+        let Some(long_ago) = began.checked_sub(BLIND) else { return };
+        nodes.shared.store(Arc::new(Seen { failing: Some(long_ago), ..failing }));
+        assert!(nodes.landing(&NodeConstraints::default()).is_none());
+        assert_eq!(nodes.now().len(), 1, "the images they held are still known");
     }
 
     #[test]

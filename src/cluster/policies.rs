@@ -106,6 +106,7 @@ async fn keep(api: Api<DynamicObject>, shared: &ArcSwap<Seen>) {
             let usable = Arc::new(usable);
             shared.store(Arc::new(Seen { usable, invalid, ready: true, warning: None }));
         }
+        News::Unchanged => {}
         News::Failed(failure) => {
             let last = shared.load();
             let (ready, warning) = match failure {

@@ -59,7 +59,12 @@ struct Kept<T> {
     seen: Instant,
     until: Instant,
     bytes: usize,
+    /// It stands in for an answer that did not come: what it tells may have changed since.
+    stands_in: bool,
 }
+
+/// What was read, and whether it stands in for what could not be read now.
+type Read<T> = (Arc<T>, bool);
 
 impl<T> Clone for Kept<T> {
     fn clone(&self) -> Self {
@@ -84,29 +89,43 @@ impl Secrets {
         workload: &Workload,
         deadline: Instant,
     ) -> Arc<Login> {
-        let account = match account_of(workload) {
-            Some(account) => Some(self.account(namespace, account, deadline).await),
+        let name = account_of(workload);
+        let account = match name {
+            Some(name) => Some(self.read_account(namespace, name, deadline).await),
             None => None,
         };
         let names = match &account {
-            Some(Looked::Found(names)) => names.as_slice(),
+            Some(Looked::Found((account, _))) => account.pull_secrets.as_slice(),
             Some(_) => &[],
             None => &workload.pull_secrets,
         };
         let read = self.named(namespace, names, deadline).await;
-        let account = account.as_ref().map(|account| match account {
-            Looked::Found(names) => Looked::Found(names.as_slice()),
-            Looked::Absent => Looked::Absent,
-            Looked::Unread => Looked::Unread,
+        let of_account = account.as_ref().map(|account| match account {
+            Looked::Found((account, _)) => Looked::Found(account.pull_secrets.as_slice()),
+            // Without it there is no Pod; it may be made in the same breath, and bring secrets.
+            Looked::Absent | Looked::Unread => Looked::Unread,
             Looked::Forbidden(right) => Looked::Forbidden(right.clone()),
         });
         let secret = |name: &str| match read.get(name) {
-            Some(Looked::Found(secret)) => Looked::Found(secret.as_ref()),
+            // What was broken may be mended by now.
+            Some(Looked::Found((secret, true))) if secret.is_err() => Looked::Unread,
+            Some(Looked::Found((secret, _))) => Looked::Found(secret.as_ref()),
             Some(Looked::Absent) => Looked::Absent,
             Some(Looked::Forbidden(right)) => Looked::Forbidden(right.clone()),
             Some(Looked::Unread) | None => Looked::Unread,
         };
-        Arc::new(assemble(namespace, workload, account, secret))
+        let mut login = assemble(namespace, workload, of_account, secret);
+        if let (Some(name), Some(Looked::Found((_, true)))) = (name, &account) {
+            login.stands_in("ServiceAccount", name, namespace);
+        }
+        for name in names {
+            if let Some(Looked::Found((secret, true))) = read.get(name)
+                && secret.is_ok()
+            {
+                login.stands_in("secret", name, namespace);
+            }
+        }
+        Arc::new(login)
     }
 
     /// The secrets of these names, a few at a time.
@@ -115,7 +134,7 @@ impl Secrets {
         namespace: &str,
         names: &[String],
         deadline: Instant,
-    ) -> HashMap<String, Looked<Arc<Usable>>> {
+    ) -> HashMap<String, Looked<Read<Usable>>> {
         let (mut waiting, mut reading) = (names.iter().take(MAX_NAMES), FuturesUnordered::new());
         let mut read = HashMap::new();
         loop {
@@ -134,8 +153,8 @@ impl Secrets {
         namespace: &str,
         name: &str,
         deadline: Instant,
-    ) -> (String, Looked<Arc<Usable>>) {
-        (name.to_owned(), self.secret(namespace, name, deadline).await)
+    ) -> (String, Looked<Read<Usable>>) {
+        (name.to_owned(), self.read_secret(namespace, name, deadline).await)
     }
 
     /// A pull secret by its namespace and name, as a person names it.
@@ -145,6 +164,20 @@ impl Secrets {
         name: &str,
         deadline: Instant,
     ) -> Looked<Arc<Usable>> {
+        match self.read_secret(namespace, name, deadline).await {
+            Looked::Found((secret, _)) => Looked::Found(secret),
+            Looked::Absent => Looked::Absent,
+            Looked::Unread => Looked::Unread,
+            Looked::Forbidden(right) => Looked::Forbidden(right),
+        }
+    }
+
+    async fn read_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        deadline: Instant,
+    ) -> Looked<Read<Usable>> {
         let kept = self.kept(&self.secrets, Kind::Secret, pull_secret, (namespace, name), deadline);
         looked(kept.await)
     }
@@ -159,7 +192,8 @@ impl Secrets {
         deadline: Instant,
     ) -> Looked<bool> {
         match self.read_account(namespace, account, deadline).await {
-            Looked::Found(account) => Looked::Found(account.lets(secret)),
+            Looked::Found((_, true)) => Looked::Unread,
+            Looked::Found((account, false)) => Looked::Found(account.lets(secret)),
             // Without the account there is no Pod to enforce anything for.
             Looked::Absent => Looked::Found(true),
             Looked::Unread => Looked::Unread,
@@ -175,7 +209,7 @@ impl Secrets {
         deadline: Instant,
     ) -> Looked<Arc<Vec<String>>> {
         match self.read_account(namespace, name, deadline).await {
-            Looked::Found(account) => Looked::Found(Arc::new(account.pull_secrets.clone())),
+            Looked::Found((account, _)) => Looked::Found(Arc::new(account.pull_secrets.clone())),
             // Without it there is no Pod; it may be made in the same breath, and bring secrets.
             Looked::Absent | Looked::Unread => Looked::Unread,
             Looked::Forbidden(right) => Looked::Forbidden(right),
@@ -187,7 +221,7 @@ impl Secrets {
         namespace: &str,
         name: &str,
         deadline: Instant,
-    ) -> Looked<Arc<Account>> {
+    ) -> Looked<Read<Account>> {
         let (accounts, kind) = (&self.accounts, Kind::ServiceAccount);
         looked(self.kept(accounts, kind, Account::read, (namespace, name), deadline).await)
     }
@@ -201,11 +235,11 @@ impl Secrets {
         read: fn(&Name, &Value) -> T,
         (namespace, name): (&str, &str),
         deadline: Instant,
-    ) -> Result<Arc<T>, Trouble> {
+    ) -> Result<Read<T>, Trouble> {
         let Some(name) = Name::new(namespace, name) else { return Err(Trouble::Absent) };
         let is_old = |kept: &Kept<T>| Instant::now() >= kept.until;
         if let Some(kept) = cache.get(&name).await.filter(|kept| !is_old(kept)) {
-            return kept.answer;
+            return kept.read();
         }
         let last = cache.get(&name).await;
         let now = Instant::now();
@@ -220,7 +254,7 @@ impl Secrets {
                     let object = object.map(|object| read(&asked, &object));
                     Kept::new(object, last.as_ref(), asked.len())
                 };
-                cache.entry(name).or_insert_with_if(answer, is_old).await.into_value().answer
+                cache.entry(name).or_insert_with_if(answer, is_old).await.into_value().read()
             })
         };
         let Some((last, good)) = good else { return get::before(deadline, reading).await? };
@@ -228,9 +262,10 @@ impl Secrets {
             Ok(answer) => answer,
             Err(_) => {
                 // Whoever asks next need not wait as well, and a slow answer still counts when it comes.
-                cache.insert(name, Kept { until: Instant::now() + RETRY, ..last }).await;
+                let until = Instant::now() + RETRY;
+                cache.insert(name, Kept { until, stands_in: true, ..last }).await;
                 tokio::spawn(reading);
-                Ok(good)
+                Ok((good, true))
             }
         }
     }
@@ -252,18 +287,23 @@ impl<T: Weigh> Kept<T> {
         let now = Instant::now();
         let unavailable = matches!(answer, Err(Trouble::Unavailable(_)));
         if unavailable && let Some(last) = last.filter(|last| last.good(now).is_some()) {
-            return Self { until: now + RETRY, ..last.clone() };
+            return Self { until: now + RETRY, stands_in: true, ..last.clone() };
         }
         Self {
             bytes: name + answer.as_ref().map_or(0, Weigh::bytes),
             answer: answer.map(Arc::new),
             seen: now,
             until: now + if unavailable { RETRY } else { FRESH },
+            stands_in: false,
         }
     }
 }
 
 impl<T> Kept<T> {
+    fn read(self) -> Result<Read<T>, Trouble> {
+        self.answer.map(|found| (found, self.stands_in))
+    }
+
     /// The last good answer, while it may stand in.
     fn good(&self, now: Instant) -> Option<Arc<T>> {
         self.answer.clone().ok().filter(|_| now < self.seen + LAST_GOOD)
@@ -297,7 +337,7 @@ fn patience() -> Instant {
     Instant::now() + get::LONGEST
 }
 
-fn looked<T>(answer: Result<Arc<T>, Trouble>) -> Looked<Arc<T>> {
+fn looked<T>(answer: Result<T, Trouble>) -> Looked<T> {
     match answer {
         Ok(found) => Looked::Found(found),
         Err(Trouble::Absent) => Looked::Absent,

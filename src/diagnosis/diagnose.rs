@@ -6,7 +6,7 @@ use super::cause::{Cause, Certainty, Reason};
 use super::evidence::{Answer, Attempt, Contents, Found, Trouble, Whose};
 use super::question::{Context, Question};
 use super::reading::{Reading, readings};
-use super::{Diagnosis, Listed, Outcome, Seen, families, platforms, seen};
+use super::{Diagnosis, Lacking, Listed, Outcome, Seen, families, platforms, seen};
 use crate::image::media_type::{Kind, kind};
 
 /// Reads the answer to a question.
@@ -74,6 +74,7 @@ pub fn without_asking(outcome: Outcome, summary: String, label: &str) -> Diagnos
         age: None,
         never_pulled: false,
         is_placeholder: false,
+        lacking: Lacking::default(),
     }
 }
 
@@ -226,6 +227,7 @@ pub(super) fn finding(cause: Cause, words: &Words<'_>) -> Diagnosis {
         age: None,
         never_pulled: false,
         is_placeholder: false,
+        lacking: Lacking::default(),
     }
 }
 
@@ -245,6 +247,7 @@ pub(super) fn pullable(words: &Words<'_>) -> Diagnosis {
         age: None,
         never_pulled: false,
         is_placeholder: false,
+        lacking: Lacking::default(),
     }
 }
 
@@ -268,6 +271,7 @@ pub(super) fn inconclusive(reason: Reason, summary: String) -> Diagnosis {
         age: None,
         never_pulled: false,
         is_placeholder: false,
+        lacking: Lacking::default(),
     }
 }
 

@@ -64,6 +64,18 @@ pub struct Diagnosis {
     pub never_pulled: bool,
     /// It is a placeholder and no image.
     pub is_placeholder: bool,
+    /// Platforms wanted that it is not there for.
+    pub lacking: Lacking,
+}
+
+/// The platforms wanted that an image is not there for, and whom that concerns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lacking {
+    pub platforms: Vec<Platform>,
+    /// One of them is wanted by more than a policy: the Pod's nodes, its constraints, a flag.
+    pub concerns_pod: bool,
+    /// The image is there for none of those that the Pod meets today.
+    pub everywhere: bool,
 }
 
 /// One entry of the list of all that was found.

@@ -59,17 +59,19 @@ impl Road<'_> {
         bench: &Bench<'_>,
     ) -> Answered {
         let mut verdict: Option<Verdict> = None;
-        let mut guessed = false;
+        let mut lowered: Option<&str> = None;
         let (seen, mut unwise) = (diagnosis.findings.len(), Vec::<Listed>::new());
         for found in &uses {
             let subject = subject(found, bench.labels);
             hygiene::add(self.policies, &subject, &mut diagnosis);
             hygiene::add_of_use(found, self.is_local(found), &mut diagnosis);
             let mut judged = judge_rest(self.rules(), &subject, &diagnosis, &waived);
-            if found.guess && judged.action > Action::Warn {
-                // A text that merely looks like an image must not stop anybody.
+            // A text that merely looks like an image must not stop anybody, nor what no node pulls.
+            let never = diagnosis.never_pulled.then_some("no node pulls this image");
+            let why = found.guess.then_some("this is a guess at an image").or(never);
+            if why.is_some() && judged.action > Action::Warn {
                 judged.action = Action::Warn;
-                guessed = true;
+                lowered = why;
             }
             if verdict.as_ref().is_none_or(|strictest| judged.action > strictest.action) {
                 verdict = Some(judged);
@@ -82,8 +84,10 @@ impl Road<'_> {
             }
         }
         diagnosis.findings.extend(unwise);
-        if guessed && verdict.as_ref().is_some_and(|strictest| strictest.action == Action::Warn) {
-            diagnosis.remarks.push("only a warning, since this is a guess at an image".to_owned());
+        if let Some(why) = lowered
+            && verdict.as_ref().is_some_and(|strictest| strictest.action == Action::Warn)
+        {
+            diagnosis.remarks.push(format!("only a warning, since {why}"));
         }
         let verdict = verdict.unwrap_or(Verdict {
             action: Action::Allow,

@@ -77,10 +77,11 @@ fn action(
             let for_all =
                 policy.spec.action.unwrap_or_else(|| default_action(by_default, diagnosis).0);
             let (action, rule) = of_cause(policy, *cause).unwrap_or((for_all, "action".to_owned()));
-            let required = !policy.spec.require_platforms.is_empty();
-            let at_most_warn =
-                *certainty == Certainty::Likely || (*cause == Cause::PlatformPartial && !required);
-            (if at_most_warn { action.min(Action::Warn) } else { action }, rule)
+            let most = match certainty {
+                Certainty::Likely => Action::Warn,
+                Certainty::Certain => Action::Deny,
+            };
+            (action.min(most).min(most_of_platforms(policy, *cause, diagnosis)), rule)
         }
     };
     let beside = diagnosis
@@ -95,6 +96,23 @@ fn action(
     let action =
         if policy.enforces_on(subject.ownership) { action } else { action.min(Action::Warn) };
     (action, rule)
+}
+
+/// The most that a policy does about missing platforms: nothing where only others require them.
+fn most_of_platforms(policy: &ImageCheckPolicy, cause: Cause, diagnosis: &Diagnosis) -> Action {
+    use Cause::{PlatformMissing, PlatformPartial, PlatformWrong};
+    if !matches!(cause, PlatformMissing | PlatformPartial | PlatformWrong) {
+        return Action::Deny;
+    }
+    let lacking = &diagnosis.lacking;
+    let mut required = policy.spec.require_platforms.iter();
+    if lacking.everywhere || required.any(|platform| lacking.platforms.contains(&platform.0)) {
+        Action::Deny
+    } else if lacking.concerns_pod {
+        Action::Warn
+    } else {
+        Action::Allow
+    }
 }
 
 fn is_outcome(outcome: &Outcome, cause: Cause) -> bool {
@@ -116,7 +134,8 @@ fn strictest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::{Listed, without_asking};
+    use crate::diagnosis::{Lacking, Listed, without_asking};
+    use crate::image::Platform;
     use crate::image::usage::Ownership;
     use serde_json::{Value, json};
 
@@ -221,17 +240,33 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_platform_is_denied_only_where_the_policy_requires_platforms() {
-        let partial = finding(Cause::PlatformPartial, Certainty::Certain);
-        assert_eq!(action(&[], &partial), Action::Warn);
-        assert_eq!(action(&[policy("p", json!({"action": "Deny"}))], &partial), Action::Warn);
-        assert_eq!(
-            action(
-                &[policy("p", json!({"action": "Deny", "requirePlatforms": ["linux/amd64"]}))],
-                &partial
-            ),
-            Action::Deny
-        );
+    fn a_missing_platform_is_denied_by_policies_that_require_it_or_where_no_node_fits() {
+        let partial = |missing: &str, concerns_pod: bool, everywhere: bool| {
+            let platforms = vec![Platform::parse(missing).unwrap()];
+            let lacking = Lacking { platforms, concerns_pod, everywhere };
+            Diagnosis { lacking, ..finding(Cause::PlatformPartial, Certainty::Certain) }
+        };
+        let plain = || policy("plain", json!({"action": "Deny"}));
+        let requires = |action: &str| {
+            policy("requires", json!({"action": action, "requirePlatforms": ["linux/arm64"]}))
+        };
+        let of_a_node = partial("linux/amd64", true, false);
+        assert_eq!(action(&[], &of_a_node), Action::Warn);
+        assert_eq!(action(&[plain()], &of_a_node), Action::Warn);
+        assert_eq!(action(&[requires("Deny")], &of_a_node), Action::Warn, "another is required");
+        let of_all_nodes = partial("linux/amd64", true, true);
+        assert_eq!(action(&[plain()], &of_all_nodes), Action::Deny);
+        let required = partial("linux/arm64", false, false);
+        assert_eq!(action(&[requires("Deny")], &required), Action::Deny);
+        assert_eq!(action(&[plain()], &required), Action::Allow, "nobody wants it here");
+        assert_eq!(action(&[plain(), requires("Warn")], &required), Action::Warn);
+        // Also where it is all that was wanted.
+        let missing = Diagnosis {
+            lacking: required.lacking,
+            ..finding(Cause::PlatformMissing, Certainty::Certain)
+        };
+        assert_eq!(action(&[plain(), requires("Warn")], &missing), Action::Warn);
+        assert_eq!(action(&[plain(), requires("Deny")], &missing), Action::Deny);
     }
 
     #[test]

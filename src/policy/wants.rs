@@ -9,41 +9,88 @@ pub use nodes::{Landing, NodeView, Taint, holds_image, landing};
 
 use super::ImageCheckPolicy;
 use super::matching::Subject;
+use crate::diagnosis::Lacking;
 use crate::image::Platform;
 use crate::image::usage::{NodeConstraints, NodeRequirement};
 
 const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"];
 const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
 
-/// The platforms wanted of an image, each with the origin of the wish; empty: they are not asked.
+/// Who wants a platform; the one who has more say comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// The Pod: its nodes, its constraints, or a flag where no nodes are known.
+    Pod,
+    /// A flag, for nodes that are still to come.
+    ToCome,
+    /// Policies alone.
+    Policy,
+}
+
+/// Why a platform is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// In words, for example `--platform`.
+    pub origin: String,
+    pub whose: Whose,
+}
+
+/// The platforms wanted of an image; empty: they are not asked.
+pub type Wanted = BTreeMap<Platform, Wish>;
+
+/// Platforms that a person asks for by a flag.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked<'a> {
+    pub platforms: &'a [Platform],
+    /// They count instead of those of the nodes; else beside them.
+    pub instead: bool,
+}
+
+/// The platforms wanted of an image: those of the nodes that the Pod may land on, where they are
+/// known, and what flags and policies ask for. A Pod that fits no node is judged by what it says.
 pub fn platforms(
     policies: &[ImageCheckPolicy],
     subject: &Subject<'_>,
     constraints: &NodeConstraints,
-    asked_for: &[Platform],
-) -> BTreeMap<Platform, String> {
-    platforms_on(policies, subject, constraints, asked_for, None)
-}
-
-/// The same for a cluster whose nodes are known: where nobody asked for platforms, those of the nodes
-/// that the Pod may land on are wanted. A Pod that fits none of them is judged by what it says.
-pub fn platforms_on(
-    policies: &[ImageCheckPolicy],
-    subject: &Subject<'_>,
-    constraints: &NodeConstraints,
-    asked_for: &[Platform],
+    asked: Asked<'_>,
     landing: Option<&Landing>,
-) -> BTreeMap<Platform, String> {
-    let mut wanted: BTreeMap<Platform, String> = match landing {
-        Some(landing) if asked_for.is_empty() => landing.platforms.clone(),
-        _ => constrained(constraints, asked_for),
+) -> Wanted {
+    let landing = landing.filter(|_| !asked.instead || asked.platforms.is_empty());
+    let of = |whose| move |(platform, origin)| (platform, Wish { origin, whose });
+    let mut wanted: Wanted = match landing {
+        Some(landing) => landing.platforms.clone().into_iter().map(of(Whose::Pod)).collect(),
+        None => constrained(constraints, asked.platforms).into_iter().map(of(Whose::Pod)).collect(),
     };
+    if landing.is_some() {
+        for (platform, origin) in flagged(&told_by(constraints), asked.platforms) {
+            let wish = || Wish { origin, whose: Whose::ToCome };
+            wanted.entry(platform).or_insert_with(wish);
+        }
+    }
     for policy in policies.iter().filter(|policy| policy.matches(subject)) {
         for platform in &policy.spec.require_platforms {
-            wanted.entry(platform.0.clone()).or_insert_with(|| format!("policy {}", policy.name));
+            let origin = || format!("policy {}", policy.name);
+            let wish = || Wish { origin: origin(), whose: Whose::Policy };
+            wanted.entry(platform.0.clone()).or_insert_with(wish);
         }
     }
     wanted
+}
+
+/// Whom it concerns that an image is not there for some of what is wanted.
+pub fn weigh(wanted: &Wanted, lacking: &mut Lacking) {
+    let is_lacking = |platform: &Platform| lacking.platforms.contains(platform);
+    let concerns_pod = wanted.iter().any(|(it, wish)| wish.whose < Whose::Policy && is_lacking(it));
+    let mut met = wanted.iter().filter(|(_, wish)| wish.whose == Whose::Pod).peekable();
+    lacking.everywhere = met.peek().is_some() && met.all(|(platform, _)| is_lacking(platform));
+    lacking.concerns_pod = concerns_pod;
+}
+
+/// `--platform`, as far as the constraints allow it.
+fn flagged(told: &Told, asked_for: &[Platform]) -> BTreeMap<Platform, String> {
+    let fits = |platform: &&Platform| told.allows(platform);
+    let flag = |platform: &Platform| (platform.clone(), "--platform".to_owned());
+    asked_for.iter().filter(fits).map(flag).collect()
 }
 
 /// `--platform` narrowed by the constraints, or what the constraints alone tell.
@@ -59,12 +106,7 @@ fn constrained(
             .map(|platform| (platform, told.origin.to_owned()))
             .collect();
     }
-    let fits = |platform: &&Platform| told.allows(platform);
-    let kept: BTreeMap<_, _> = asked_for
-        .iter()
-        .filter(fits)
-        .map(|platform| (platform.clone(), "--platform".to_owned()))
-        .collect();
+    let kept = flagged(&told, asked_for);
     if kept.is_empty() {
         // The Pod lands on none of the platforms asked for: its own constraints are what counts.
         return told
@@ -214,5 +256,40 @@ mod tests {
             ["linux/s390x"]
         );
         assert_eq!(names(&NodeConstraints::default(), &["linux/amd64"]), ["linux/amd64"]);
+    }
+
+    #[test]
+    fn a_flag_stands_beside_the_nodes_and_can_not_make_a_good_image_miss() {
+        let platform = |text: &str| Platform::parse(text).unwrap();
+        let [amd, arm] = [platform("linux/amd64"), platform("linux/arm64")];
+        let landing = Landing {
+            platforms: BTreeMap::from([(amd.clone(), "node a".to_owned())]),
+            ..Landing::default()
+        };
+        let subject = Subject {
+            namespace: "shop",
+            namespace_labels: None,
+            service_account: "default",
+            ownership: crate::image::usage::Ownership::Workload,
+            reference: None,
+        };
+        let wanted = |instead: bool, constraints: &NodeConstraints| {
+            let asked = Asked { platforms: std::slice::from_ref(&arm), instead };
+            platforms(&[], &subject, constraints, asked, Some(&landing))
+        };
+        let any = NodeConstraints::default();
+        let beside = wanted(false, &any);
+        assert_eq!((beside[&amd].whose, beside[&arm].whose), (Whose::Pod, Whose::ToCome));
+        let weighed = |missing: &Platform| {
+            let mut lacking = Lacking { platforms: vec![missing.clone()], ..Lacking::default() };
+            weigh(&beside, &mut lacking);
+            (lacking.concerns_pod, lacking.everywhere)
+        };
+        assert_eq!((weighed(&arm), weighed(&amd)), ((true, false), (true, true)));
+        let instead = wanted(true, &any);
+        assert_eq!(instead.keys().collect::<Vec<_>>(), [&arm]);
+        assert_eq!(instead[&arm].whose, Whose::Pod);
+        let kept_away = wanted(false, &selector(&[("kubernetes.io/arch", "amd64")]));
+        assert_eq!(kept_away.keys().collect::<Vec<_>>(), [&amd]);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Report, Result, Summary};
-use crate::diagnosis::{Cause, Certainty, Diagnosis, Listed, Outcome, Reason, Seen};
+use crate::diagnosis::{Cause, Certainty, Diagnosis, Lacking, Listed, Outcome, Reason, Seen};
 use crate::image::usage::{ObjectName, Place, Source, Workload};
 use crate::image::{Digest, ImageUse, Platform, Reference, Role, Site};
 use crate::manifest::{Broken, Extraction, Note};
@@ -88,6 +88,7 @@ fn diagnosis(outcome: Outcome, summary: &str, label: &str) -> Diagnosis {
         age: None,
         never_pulled: false,
         is_placeholder: false,
+        lacking: Lacking::default(),
     }
 }
 

@@ -156,6 +156,18 @@ async fn f37_an_api_server_that_died_leaves_what_is_known_and_denies_nothing() {
     judged(&hook, pod(&[&image(&open, "app:1")])).await.silent();
 }
 
+#[tokio::test]
+async fn a_secret_that_was_rotated_while_the_api_server_is_gone_denies_nothing() {
+    let (api, registry) = (api().await, private().await);
+    api.put(&secret_path("pull"), secret(registry.host(), "wrong"));
+    let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
+    let object = pod_with(&image(&registry, "team/app:1"), &["pull"]);
+    judged(&hook, object.clone()).await.denies("team/app");
+    api.stop().await;
+    tokio::time::sleep(Duration::from_millis(5200)).await;
+    judged(&hook, object).await.warns("credentials-rejected");
+}
+
 async fn registry_open() -> FakeRegistry {
     registry().await
 }
@@ -320,6 +332,35 @@ async fn platforms_come_from_the_nodes_and_runtimes_decide_on_short_names() {
     judged(&hook, pod(&[&image(&registry, "app:1")])).await.silent();
     let answer = judged(&hook, pod(&[&image(&registry, "arm:1")])).await;
     answer.denies("linux/amd64");
+}
+
+#[tokio::test]
+async fn what_one_policy_requires_is_not_denied_by_the_action_of_another() {
+    let (api, registry) = (api().await, registry().await);
+    registry.push_index("app", "amd", &["linux/amd64".into()]);
+    registry.push_index("app", "arm", &["linux/arm64".into()]);
+    let requiring = |action: &str| {
+        let wish = json!({"action": action, "requirePlatforms": ["linux/amd64", "linux/arm64"]});
+        Setup::of(&[registry.host()]).deny().policy("wide", wish)
+    };
+    let hook = requiring("Warn").start_in(&api).await;
+    judged(&hook, pod(&[&image(&registry, "app:amd")])).await.warns("linux/arm64");
+    // The nodes are all amd64, so that the action of the other policy counts.
+    judged(&hook, pod(&[&image(&registry, "app:arm")])).await.denies("app:arm");
+    let hook = requiring("Deny").start_in(&api).await;
+    judged(&hook, pod(&[&image(&registry, "app:amd")])).await.denies("linux/arm64");
+}
+
+#[tokio::test]
+async fn an_image_that_no_node_pulls_is_never_denied() {
+    let (api, registry) = (api().await, registry().await);
+    let causes = json!([{"id": "latest-tag", "action": "Deny"}, {"id": "registry-not-allowed", "action": "Deny"}]);
+    let spec = json!({"causes": causes, "registries": {"allow": ["ghcr.io/*"]}});
+    let hook = Setup::of(&[registry.host()]).policy("clean", spec).start_in(&api).await;
+    let mut object = pod(&[&image(&registry, "app:latest")]);
+    judged(&hook, object.clone()).await.denies("app:latest");
+    object["spec"]["containers"][0]["imagePullPolicy"] = json!("Never");
+    judged(&hook, object).await.warns("app:latest");
 }
 
 #[tokio::test]

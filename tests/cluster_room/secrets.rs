@@ -203,7 +203,11 @@ async fn the_last_good_secret_stands_in_for_an_api_server_that_is_gone() {
         assert!(since.elapsed() < Duration::from_secs(30), "it is not asked again");
         let login = secrets.login("shop", &pod, soon()).await;
         assert_eq!(users(&login), ["robot"], "the last good one");
-        assert!(login.known.unread.is_empty());
+        assert_eq!(login.stale, !login.known.unread.is_empty());
+        if asked() > 1 {
+            assert_eq!(login.known.unread, ["secret pull"], "it may have changed since");
+            assert!(!login.known.is_known);
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     // A secret that was never read stays unread.
@@ -217,6 +221,28 @@ async fn the_last_good_secret_stands_in_for_an_api_server_that_is_gone() {
         assert!(since.elapsed() < Duration::from_secs(15), "the secret is used without the right");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn what_is_broken_or_enforced_counts_only_while_it_is_read() {
+    let api = ApiServer::start().await;
+    api.put(&path("shop", "pull"), docker_config("no json"));
+    api.put(&account("shop", "default"), json!({"imagePullSecrets": [{"name": "pull"}]}));
+    let secrets = Secrets::new(&api.cluster().await);
+    let pod = Workload::default();
+    let login = secrets.login("shop", &pod, soon()).await;
+    assert!(login.broken.is_some() && !login.stale);
+    let may = secrets.may_mount("shop", "default", "any", soon()).await;
+    assert_eq!(may, pullproof::logins::Looked::Found(true));
+    api.fail("/api", Fault::Status(503));
+    tokio::time::sleep(Duration::from_millis(5200)).await;
+    let login = secrets.login("shop", &pod, soon()).await;
+    assert!(login.broken.is_none(), "it may be whole again: {login:?}");
+    let mut unread = login.known.unread.clone();
+    unread.sort();
+    assert_eq!(unread, ["ServiceAccount default", "secret pull"]);
+    let may = secrets.may_mount("shop", "default", "any", soon()).await;
+    assert_eq!(may, pullproof::logins::Looked::Unread);
 }
 
 #[tokio::test]

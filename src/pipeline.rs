@@ -29,7 +29,7 @@ use crate::policy::matching::Subject;
 use crate::policy::wants::Landing;
 use crate::policy::{ByDefault, IgnoreRule, ImageCheckPolicy, Rules, wants};
 use crate::registry::identity::Identity;
-use crate::registry::{Registry, another_login_may_help};
+use crate::registry::{Registry, Toll, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
 use crate::settings::{HostSettings, NodeCredentials, Settings};
 use crate::waivers::Waivers;
@@ -433,7 +433,12 @@ impl Road<'_> {
             Some(around) => around.deadline - Duration::from_millis(100),
             None => self.registry.deadline(),
         };
-        let mut answer = self.registry.ask(&question, deadline()).await;
+        let admits = asking.around.and_then(|around| around.admits.as_deref());
+        let toll = Toll::by(admits.map(|admits| admits as _));
+        let mut answer = self.registry.ask_for(&question, deadline(), &toll).await;
+        if toll.was_refused() && answer.found().is_none() {
+            return throttled(&question.reference);
+        }
         if let Some(own) = asking.own
             && another_login_may_help(&answer)
         {
@@ -456,12 +461,6 @@ impl Road<'_> {
         let Some(around) = asking.around else {
             return self.ask(question, context, asking).await;
         };
-        if let Some(admits) = &around.admits
-            && self.registry.is_cold(&question).await
-            && !admits()
-        {
-            return throttled(&question.reference);
-        }
         let reference = question.reference.clone();
         let answer = self.ask(question, context, asking);
         let in_time = tokio::time::timeout_at(around.deadline, answer).await;

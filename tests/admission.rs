@@ -9,5 +9,6 @@ mod cluster;
 mod exemptions;
 mod metrics;
 mod mutation;
+mod throttle;
 mod time;
 mod verdicts;

@@ -167,9 +167,15 @@ impl Fact {
         .filter(|(_, at)| at.elapsed() < stale)
     }
 
+    /// Whether it is only that somebody might not ask; who else wants to know has to ask.
+    pub fn was_throttled(&self) -> bool {
+        matches!(&self.reply, Reply::Trouble(trouble) if trouble.reason == Reason::Throttled)
+    }
+
     /// What it tells somebody who began to ask at `began`.
     pub fn told(&self, began: Instant, fresh: bool, stale: Duration) -> (Reply, Origin) {
-        if let Some((found, at)) = self.earlier.as_ref().filter(|_| !fresh)
+        // Who asked too much is told so: the registry is not out of order.
+        if let Some((found, at)) = self.earlier.as_ref().filter(|_| !fresh && !self.was_throttled())
             && at.elapsed() < stale
         {
             return (Reply::Found(found.clone()), Origin::Stale(at.elapsed()));
@@ -183,7 +189,7 @@ impl Fact {
     }
 }
 
-/// The registry gives no answers, as opposed to wrong ones.
+/// No answers came, as opposed to wrong ones.
 fn is_out_of_order(trouble: &Trouble) -> bool {
     use Cause::*;
     let is_down = |cause| {
@@ -200,7 +206,9 @@ fn is_out_of_order(trouble: &Trouble) -> bool {
     };
     match trouble.reason {
         Reason::Seen(cause) => is_down(cause),
-        reason => matches!(reason, Reason::BreakerOpen | Reason::OutOfTime),
+        reason => {
+            matches!(reason, Reason::BreakerOpen | Reason::OutOfTime | Reason::Throttled)
+        }
     }
 }
 
@@ -210,7 +218,7 @@ fn is_about_time(trouble: &Trouble) -> bool {
 
 fn was_not_sent(trouble: &Trouble) -> bool {
     match trouble.reason {
-        Reason::BreakerOpen | Reason::OutOfTime => true,
+        Reason::BreakerOpen | Reason::OutOfTime | Reason::Throttled => true,
         _ => trouble.is_rate_limit() && trouble.status.is_none(),
     }
 }

@@ -67,6 +67,9 @@ impl Registry {
 
     fn told(&self, place: &Place<'_>, fact: &Fact, from: Source) -> (Reply, Origin) {
         let (reply, origin) = fact.told(place.began, place.fresh, self.limits.stale);
+        if fact.was_throttled() {
+            return (reply, origin);
+        }
         let is_stale = matches!(origin, Origin::Stale(_));
         place.host.lane.counters.answered(if is_stale { Source::Stale } else { from });
         (reply, origin)
@@ -167,10 +170,12 @@ impl Place<'_> {
     }
 
     /// Whether it will do, when it was just learnt: not what an earlier run was told where the
-    /// registry itself must be asked, nor the end of another's time where there is more.
+    /// registry itself must be asked, nor the end of another's time where there is more, nor what
+    /// another might not ask.
     fn takes(&self, fact: &Fact) -> bool {
         let is_cut = fact.cut.is_some_and(|deadline| self.deadline > deadline + A_LITTLE);
-        !(is_cut || self.fresh && fact.kept.is_some())
+        let is_anothers = fact.was_throttled() && !self.toll.was_refused();
+        !(is_cut || is_anothers || self.fresh && fact.kept.is_some())
     }
 }
 

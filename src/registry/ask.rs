@@ -194,7 +194,7 @@ impl Registry {
                 Listing::Known(known) => repository = known.clone(),
                 Listing::NoRegistry(trouble) => reply = Reply::Trouble(trouble.clone()),
                 // The 404 stands; what it is about was not told.
-                Listing::Untold(trouble) => {
+                Listing::Untold(trouble) | Listing::Cut(trouble, _) => {
                     if is_bare {
                         self.reread(place, sender, &mut reply).await;
                     }

@@ -135,8 +135,10 @@ impl Fact {
             }
             _ => None,
         };
-        let is_late = matches!(&reply, Reply::Trouble(trouble) if is_about_time(trouble));
-        let cut = (is_late && earlier.is_none() && seen >= deadline).then_some(deadline);
+        let cut = match &reply {
+            Reply::Trouble(trouble) if earlier.is_none() => cut_at(trouble, deadline),
+            _ => None,
+        };
         let lifetime = match &reply {
             _ if cut.is_some() => Duration::ZERO,
             Reply::Found(_) => limits.present,
@@ -212,8 +214,18 @@ fn is_out_of_order(trouble: &Trouble) -> bool {
     }
 }
 
-fn is_about_time(trouble: &Trouble) -> bool {
-    matches!(trouble.reason, Reason::OutOfTime | Reason::Seen(Cause::Timeout))
+/// The asker's own deadline, where it was what ended the asking: who has more time may ask again.
+pub(super) fn cut_at(trouble: &Trouble, deadline: Instant) -> Option<Instant> {
+    let is_about_time = matches!(trouble.reason, Reason::OutOfTime | Reason::Seen(Cause::Timeout));
+    (is_about_time && Instant::now() >= deadline).then_some(deadline)
+}
+
+/// Too little time to ask anything in.
+const A_LITTLE: Duration = Duration::from_millis(50);
+
+/// Whether there is more time until `deadline` than there was for what ended at `cut`.
+pub(super) fn has_more_time(deadline: Instant, cut: Option<Instant>) -> bool {
+    cut.is_some_and(|cut| deadline > cut + A_LITTLE)
 }
 
 fn was_not_sent(trouble: &Trouble) -> bool {
@@ -253,6 +265,8 @@ pub(super) enum Listing {
     NoRegistry(Trouble),
     /// It was not told now, and may be another time.
     Untold(Trouble),
+    /// The asker's time ended, at this deadline.
+    Cut(Trouble, Instant),
 }
 
 struct ByListing {
@@ -269,6 +283,7 @@ impl Expiry<RepositoryKey, Arc<Listing>> for ByListing {
     ) -> Option<Duration> {
         Some(match listing.as_ref() {
             Listing::Known(_) | Listing::NoRegistry(_) => self.known,
+            Listing::Cut(..) => Duration::ZERO,
             Listing::Untold(trouble) if was_not_sent(trouble) => Duration::ZERO,
             Listing::Untold(_) => self.untold,
         })

@@ -52,6 +52,8 @@ test-cluster: ## the tests that run a real kube-apiserver; builds it once (needs
 
 test-node: ## the tests on a whole node, as root; builds its servers once (needs Go, minutes)
 	@[ "$$(id -u)" = 0 ] || { printf '%s\n' 'test-node: a node needs root (network, mounts, cgroups)' >&2; exit 1; }
+	@unshare --net --mount --uts --pid --fork true || { printf '%s\n' \
+	  'test-node: a node needs namespaces of its own (network, mounts, names, processes), and this machine lets nobody make them' >&2; exit 1; }
 	tests/cluster/build.sh $(CLUSTER_ASSETS)
 	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) $(CARGO) test --test node
 

@@ -442,12 +442,12 @@ impl Road<'_> {
         if let Some(own) = asking.own
             && another_login_may_help(&answer)
         {
-            let found = own.of(&question.reference).await;
+            let found = Box::pin(own.of(&question.reference)).await;
             context.own_failures =
                 found.failures.iter().map(|failed| failed.failure.to_string()).collect();
             context.own_failures.dedup();
             question.own = found.candidates;
-            self.registry.ask_own(&question, deadline(), &mut answer).await;
+            Box::pin(self.registry.ask_own(&question, deadline(), &mut answer)).await;
         }
         let diagnosis = diagnose(&question, &answer, &context);
         match asking.around {

@@ -9,6 +9,8 @@ mod chart;
 mod cluster_room;
 #[path = "cluster/controller.rs"]
 mod controller;
+#[path = "cluster/outage.rs"]
+mod outage;
 #[path = "support/mod.rs"]
 mod registries;
 #[path = "cluster/self_test.rs"]

@@ -10,7 +10,7 @@ use super::sources::Sources;
 use crate::credential::keyring::covers;
 use crate::image::ImageUse;
 use crate::image::usage::Workload;
-use crate::logins::Login;
+use crate::logins::{Login, Looked};
 use crate::pipeline::{Labels, subject};
 use crate::policy::ImageCheckPolicy;
 use crate::text::clean;
@@ -118,6 +118,10 @@ async fn refusal(
         return Some("it has no entry for this image");
     }
     let account = workload.service_account.as_deref().unwrap_or("default");
-    let may = cluster.secrets.may_mount(namespace, account, want.secret, deadline.into_std()).await;
-    (!may).then_some("the ServiceAccount does not let it be mounted")
+    match cluster.secrets.may_mount(namespace, account, want.secret, deadline.into_std()).await {
+        Looked::Found(true) | Looked::Absent => None,
+        Looked::Found(false) => Some("the ServiceAccount does not let it be mounted"),
+        Looked::Forbidden(_) => Some("the webhook may not read the Pod's ServiceAccount"),
+        Looked::Unread => Some("the Pod's ServiceAccount could not be read"),
+    }
 }

@@ -3,11 +3,14 @@
 //! plain functions.
 
 pub mod deadline;
+mod events;
 pub mod exempt;
 pub mod handler;
 pub mod inject;
+mod mutate;
 pub mod object;
 pub mod patch;
+mod patience;
 pub mod review;
 pub mod server;
 pub mod sources;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::review::{Kind, text};
+use super::review::{Kind, Request, text};
 use crate::image::usage::{
     ImageUse, NodeConstraints, NodeRequirement, ObjectName, Ownership, Site, Toleration, Workload,
 };
@@ -81,10 +81,6 @@ impl<'a> Metadata<'a> {
     pub fn owner(&self) -> Option<&Owner<'a>> {
         let is_owner = |owner: &&Owner<'_>| owner.controller == Some(true) && owner.kind != "Node";
         self.owner_references.iter().find(is_owner)
-    }
-
-    fn ownership(&self) -> Ownership {
-        if self.owner().is_some() { Ownership::OwnedPod } else { Ownership::BarePod }
     }
 }
 
@@ -303,8 +299,8 @@ impl<'a> Admitted<'a> {
     }
 
     /// The images, with the workload around them as the namespace of the request has it.
-    pub fn uses(&self, kind: &Kind<'_>, namespace: &str) -> Vec<ImageUse> {
-        let workload = Arc::new(self.workload(kind, namespace));
+    pub fn uses(&self, request: &Request<'_>) -> Vec<ImageUse> {
+        let workload = Arc::new(self.workload(request));
         let mut uses = Vec::with_capacity(self.spec.containers.len() + 2);
         let lists = [
             ("initContainers", Role::Init, &self.spec.init_containers),
@@ -373,7 +369,8 @@ impl<'a> Admitted<'a> {
         name.map(|name| &**name).unwrap_or_default()
     }
 
-    fn workload(&self, kind: &Kind<'_>, namespace: &str) -> Workload {
+    fn workload(&self, request: &Request<'_>) -> Workload {
+        let (kind, namespace) = (&request.kind, &*request.namespace);
         let spec = &self.spec;
         let account = &*spec.service_account_name;
         Workload {
@@ -383,7 +380,7 @@ impl<'a> Admitted<'a> {
                 namespace: namespace.to_owned(),
                 name: self.metadata.name().to_owned(),
             },
-            ownership: if self.is_pod { self.metadata.ownership() } else { Ownership::Workload },
+            ownership: self.ownership(request),
             service_account: (!account.is_empty()).then(|| account.to_owned()),
             pull_secrets: spec
                 .image_pull_secrets
@@ -393,6 +390,19 @@ impl<'a> Admitted<'a> {
                 .collect(),
             constraints: self.constraints(&kind.kind),
         }
+    }
+
+    /// A Pod is a controller's when one of the cluster's own accounts creates it: anybody can write an
+    /// owner into a Pod, and what is changed of a Pod later is a person's doing.
+    fn ownership(&self, request: &Request<'_>) -> Ownership {
+        const OF_THE_CLUSTER: &str = "system:";
+        if !self.is_pod {
+            return Ownership::Workload;
+        }
+        let is_made = self.metadata.owner().is_some()
+            && request.operation == "CREATE"
+            && request.user_info.username.starts_with(OF_THE_CLUSTER);
+        if is_made { Ownership::OwnedPod } else { Ownership::BarePod }
     }
 
     fn constraints(&self, kind: &str) -> NodeConstraints {

@@ -36,7 +36,7 @@ struct Review<'a> {
 }
 
 /// The request of a review, as far as it is looked at.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request<'a> {
     #[serde(borrow, default, deserialize_with = "text")]

@@ -26,22 +26,25 @@ use tokio_rustls::TlsAcceptor;
 
 use super::deadline;
 use super::handler::{Decision, Endpoint, Webhook};
+use super::patience::Patience;
 use super::review::{self, Answer};
 use super::tls::{Tls, is_named};
-use crate::diagnosis::Outcome;
+use super::words;
 use crate::policy::Action;
 use crate::telemetry::health::{self, Draining, Told};
 use crate::telemetry::metrics::{Metrics, ResultLabels};
 
 /// The largest review that is read: what the API server can send, and some.
 pub const MAX_BODY: usize = 8 << 20;
-/// Bytes of bodies in memory at a time, in KiB.
-const BODIES: u32 = 96 << 10;
+/// What is in memory of bodies at a time, in KiB.
+const BODIES: usize = 96 << 10;
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: u32 = 32 << 10;
 const MAX_CONNECTIONS: usize = 2048;
 const MAX_STREAMS: u32 = 1024;
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// From the handshake to the first byte of the first request.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
 /// Longer than the API server keeps a connection it does not use.
 const IDLE: Duration = Duration::from_secs(120);
 const PING: Duration = Duration::from_secs(30);
@@ -68,7 +71,7 @@ impl App {
             tls,
             client_names,
             draining: Draining::default(),
-            bodies: Semaphore::new(BODIES as usize),
+            bodies: Semaphore::new(BODIES),
         }
     }
 }
@@ -190,7 +193,7 @@ async fn connection(
         .max_concurrent_streams(MAX_STREAMS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
-    let served = builder.serve_connection(TokioIo::new(stream), service);
+    let served = builder.serve_connection(TokioIo::new(Patience::new(stream, FIRST_BYTE)), service);
     // What goes wrong after the handshake is the other side's.
     let _ = watcher.watch(served.into_owned()).await;
     Ok(())
@@ -276,6 +279,9 @@ async fn answer(
     (verdict, ([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
 }
 
+const BUSY: (StatusCode, &str) =
+    (StatusCode::SERVICE_UNAVAILABLE, "too many large bodies at once\n");
+
 /// A body in memory, and its share of what may be there.
 struct Read<'a> {
     bytes: Bytes,
@@ -283,13 +289,16 @@ struct Read<'a> {
 }
 
 /// Reads a body. Its share of the memory grows as it comes: what is only announced holds up nobody.
+/// Where there is no room it is refused at once: what waits half read on an HTTP/2 connection stops
+/// all others on it.
 async fn read(app: &App, mut body: Body) -> Result<Read<'_>, (StatusCode, &'static str)> {
     use axum::body::HttpBody;
     let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "larger than 8 MiB\n");
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large);
     }
-    let (mut share, mut first, mut rest) = (None::<SemaphorePermit<'_>>, Bytes::new(), Vec::new());
+    let mut share: Option<SemaphorePermit<'_>> = None;
+    let (mut first, mut rest) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| (StatusCode::BAD_REQUEST, "the body broke off\n"))?;
         let Ok(part) = frame.into_data() else { continue };
@@ -298,8 +307,8 @@ async fn read(app: &App, mut body: Body) -> Result<Read<'_>, (StatusCode, &'stat
             return Err(too_large);
         }
         let held = share.as_ref().map_or(0, SemaphorePermit::num_permits);
-        let more = u32::try_from((length / 1024 + 1).saturating_sub(held)).unwrap_or(BODIES);
-        let more = app.bodies.acquire_many(more).await.expect("it is never closed");
+        let more = u32::try_from((length / 1024 + 1).saturating_sub(held)).unwrap_or(u32::MAX);
+        let more = app.bodies.try_acquire_many(more).map_err(|_| BUSY)?;
         match &mut share {
             Some(share) => share.merge(more),
             None => share = Some(more),
@@ -332,11 +341,7 @@ fn tell(
         (None, action) => action.id(),
     };
     for result in &decision.results {
-        let cause = match &result.diagnosis.outcome {
-            Outcome::Pullable => "pullable",
-            Outcome::Finding { cause, .. } => cause.id(),
-            Outcome::Inconclusive { reason } => reason.id(),
-        };
+        let cause = words::cause(result);
         let registry = app.webhook.registry_label(result).to_owned();
         app.metrics.result(&ResultLabels { cause, registry, verdict: result.verdict.action.id() });
         if result.verdict.action > Action::Allow {

@@ -57,7 +57,10 @@ impl Sources {
         deadline: Instant,
     ) -> Arc<Login> {
         match &self.cluster {
-            Some(cluster) => cluster.secrets.login(namespace, workload, deadline.into_std()).await,
+            Some(cluster) => {
+                let login = cluster.secrets.login(namespace, workload, deadline.into_std());
+                Box::pin(login).await
+            }
             None => {
                 let account = account_of(workload).map(|_| Looked::Unread);
                 Arc::new(assemble(namespace, workload, account, |_| Looked::Unread))
@@ -65,15 +68,19 @@ impl Sources {
         }
     }
 
-    /// The labels of a namespace, where a policy asks for them; `None`: a policy does, and they are not
-    /// known.
-    pub async fn labels(&self, namespace: &str, deadline: Instant) -> Option<Labels> {
-        let selects = |policy: &ImageCheckPolicy| policy.spec.matches.namespace_selector.is_some();
-        let Some(cluster) = &self.cluster else { return Some(Labels::new()) };
-        if !self.policies.now().iter().any(selects) {
+    /// The labels of a namespace, where one of these policies asks for them; `None`: one does, and they
+    /// are not known.
+    pub async fn labels(
+        &self,
+        policies: &[ImageCheckPolicy],
+        namespace: &str,
+        deadline: Instant,
+    ) -> Option<Labels> {
+        if policies.iter().all(|policy| policy.spec.matches.namespace_selector.is_none()) {
             return Some(Labels::new());
         }
-        match cluster.namespaces.labels(namespace, deadline.into_std()).await {
+        let cluster = self.cluster.as_ref()?;
+        match Box::pin(cluster.namespaces.labels(namespace, deadline.into_std())).await {
             Ok(labels) => Some(Labels::from([(namespace.to_owned(), (*labels).clone())])),
             Err(trouble) => {
                 tracing::warn!(namespace, ?trouble, "the labels of a namespace are not known");

@@ -3,7 +3,7 @@
 //! that is no registry.
 
 use super::object::Admitted;
-use crate::diagnosis::{Class, Outcome, Reason};
+use crate::diagnosis::{Certainty, Class, Listed, Outcome, Reason};
 use crate::policy::Action;
 use crate::report::Result as Answered;
 use crate::text::clean;
@@ -56,11 +56,14 @@ pub fn warnings(results: &[Answered], object: &Admitted<'_>, detail: Detail) -> 
     bounded(beside.into_iter().flatten().chain(lines).collect())
 }
 
-/// Why pull secrets were not added; strangers do not learn which secrets there are.
-pub fn not_added(warnings: Vec<String>, detail: Detail) -> Vec<String> {
+/// Why a Pod was not changed as its policies ask; strangers do not learn which secrets and images
+/// there are.
+pub fn not_changed(warnings: Vec<String>, detail: Detail) -> Vec<String> {
     match detail {
-        Detail::Coarse if !warnings.is_empty() => vec!["a pull secret is not added".to_owned()],
-        _ => warnings,
+        Detail::Coarse if !warnings.is_empty() => {
+            vec!["not everything that a policy asks for was changed".to_owned()]
+        }
+        _ => bounded(warnings),
     }
 }
 
@@ -145,16 +148,27 @@ fn coarse(result: &Answered, object: &Admitted<'_>) -> String {
 
 /// What is the matter, in words; alike for all that is no registry's answer.
 fn said(result: &Answered) -> String {
-    let image = clean(&result.image, 400);
-    match &result.diagnosis.outcome {
-        Outcome::Inconclusive { .. } if !is_a_registrys(&result.diagnosis.outcome) => {
+    if let Some(listed) = of_hygiene(result) {
+        return clean(&listed.text, 500);
+    }
+    let (image, diagnosis) = (clean(&result.image, 400), &result.diagnosis);
+    match &diagnosis.outcome {
+        Outcome::Inconclusive { .. } if !is_a_registrys(&diagnosis.outcome) => {
             format!("could not tell whether {image} will pull: its registry gave no usable answer")
         }
         Outcome::Inconclusive { .. } => {
             format!("could not tell whether {image} will pull: {}", summary(result))
         }
+        Outcome::Finding { .. } if diagnosis.pulls == Some(true) => {
+            format!("image {image} does not fit: {}", summary(result))
+        }
+        Outcome::Finding { certainty: Certainty::Likely, .. } => {
+            format!("image {image} will probably not pull: {}", summary(result))
+        }
         Outcome::Finding { .. } => format!("image {image} will not pull: {}", summary(result)),
-        Outcome::Pullable => summary_of_rule(result),
+        Outcome::Pullable => {
+            diagnosis.findings.first().map(|it| clean(&it.text, 500)).unwrap_or_default()
+        }
     }
 }
 
@@ -162,33 +176,38 @@ fn summary(result: &Answered) -> String {
     clean(result.diagnosis.summary.trim_end_matches('.'), 500)
 }
 
-/// A hygiene rule that the verdict came from.
-fn summary_of_rule(result: &Answered) -> String {
-    let of_rule = result
-        .diagnosis
-        .findings
-        .iter()
-        .find(|listed| result.verdict.rule == format!("causes[{}]", listed.cause));
-    let listed = of_rule.or(result.diagnosis.findings.first());
-    listed.map(|listed| clean(&listed.text, 500)).unwrap_or_default()
+/// The hygiene rule that the verdict came from, whatever else is the matter.
+pub(super) fn of_hygiene(result: &Answered) -> Option<&Listed> {
+    let named = result.verdict.rule.strip_prefix("causes[")?.strip_suffix(']')?;
+    let mut findings = result.diagnosis.findings.iter();
+    findings.find(|it| it.cause.id() == named && it.cause.class() == Class::Hygiene)
 }
 
-/// The cause or reason by its id.
-fn id(result: &Answered) -> &'static str {
-    let of_rule = || {
-        let rule = &result.verdict.rule;
-        let named = rule.strip_prefix("causes[").and_then(|rest| rest.strip_suffix(']'));
-        result.diagnosis.findings.iter().map(|it| it.cause.id()).find(|id| Some(*id) == named)
-    };
-    if let Some(id) = of_rule() {
-        return id;
+/// The cause or reason that the verdict came from, by its id, for those who may know it.
+pub(super) fn cause(result: &Answered) -> &'static str {
+    if let Some(listed) = of_hygiene(result) {
+        return listed.cause.id();
     }
     match &result.diagnosis.outcome {
         Outcome::Finding { cause, .. } => cause.id(),
-        Outcome::Inconclusive { .. } if !is_a_registrys(&result.diagnosis.outcome) => NO_ANSWER,
         Outcome::Inconclusive { reason } => reason.id(),
         Outcome::Pullable => "pullable",
     }
+}
+
+/// The same for whoever sent the review.
+fn id(result: &Answered) -> &'static str {
+    let tells = of_hygiene(result).is_some() || is_a_registrys(&result.diagnosis.outcome);
+    if tells { cause(result) } else { NO_ANSWER }
+}
+
+/// What the audit log of the API server keeps beside the request.
+pub(super) fn for_audit(results: &[Answered]) -> Vec<(&'static str, String)> {
+    let mut causes: Vec<&str> =
+        results.iter().filter(|result| result.verdict.action > Action::Allow).map(cause).collect();
+    causes.sort_unstable();
+    causes.dedup();
+    if causes.is_empty() { Vec::new() } else { vec![("causes", causes.join(","))] }
 }
 
 /// Who says so, and where it is explained.
@@ -213,13 +232,16 @@ fn is_a_registrys(outcome: &Outcome) -> bool {
             }
             Reason::NoPermission
             | Reason::OutOfTime
-            | Reason::BreakerOpen
             | Reason::Throttled
             | Reason::TooManyImages
             | Reason::NotAsked
             | Reason::RealmNotTrusted
             | Reason::RuntimeUnknown => true,
-            Reason::AddressRefused | Reason::TooManyRedirects | Reason::TooLarge => false,
+            // What a breaker has seen last would tell it, too.
+            Reason::BreakerOpen
+            | Reason::AddressRefused
+            | Reason::TooManyRedirects
+            | Reason::TooLarge => false,
         },
     }
 }

@@ -24,6 +24,8 @@ use crate::logins::{self, Login, Looked, Usable, account_of, assemble};
 const FRESH: Duration = Duration::from_secs(5);
 /// How soon an API server that gave no answer is asked again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a read may take before the last good answer stands in: the registry is still to be asked.
+const WORTH_WAITING: Duration = Duration::from_millis(500);
 /// How long the last good answer stands in for an API server that gives none.
 const LAST_GOOD: Duration = Duration::from_secs(15 * 60);
 /// Most bytes kept, of secrets and of ServiceAccounts.
@@ -39,7 +41,16 @@ const AT_ONCE: usize = 4;
 pub struct Secrets {
     client: kube::Client,
     secrets: Cache<Name, Kept<Usable>>,
-    accounts: Cache<Name, Kept<Vec<String>>>,
+    accounts: Cache<Name, Kept<Account>>,
+}
+
+/// What is kept of a ServiceAccount.
+#[derive(Debug)]
+struct Account {
+    /// `imagePullSecrets`, in order.
+    pull_secrets: Vec<String>,
+    /// Its Pods may name no other secrets.
+    enforces: bool,
 }
 
 /// An answer, when it came, and when to ask again.
@@ -139,21 +150,20 @@ impl Secrets {
     }
 
     /// Whether the Pods of a ServiceAccount may name a secret: not where the account enforces a list
-    /// that the secret is not on, nor where that could not be read.
+    /// that the secret is not on.
     pub async fn may_mount(
         &self,
         namespace: &str,
         account: &str,
         secret: &str,
         deadline: Instant,
-    ) -> bool {
-        let Some(name) = Name::new(namespace, account) else { return false };
-        let read = get::get(&self.client, Kind::ServiceAccount, &name, deadline).await;
-        match read {
-            Ok(object) => may_mount(&object, secret),
+    ) -> Looked<bool> {
+        match self.read_account(namespace, account, deadline).await {
+            Looked::Found(account) => Looked::Found(account.lets(secret)),
             // Without the account there is no Pod to enforce anything for.
-            Err(Trouble::Absent) => true,
-            Err(_) => false,
+            Looked::Absent => Looked::Found(true),
+            Looked::Unread => Looked::Unread,
+            Looked::Forbidden(right) => Looked::Forbidden(right),
         }
     }
 
@@ -164,12 +174,22 @@ impl Secrets {
         name: &str,
         deadline: Instant,
     ) -> Looked<Arc<Vec<String>>> {
-        let (accounts, kind) = (&self.accounts, Kind::ServiceAccount);
-        match looked(self.kept(accounts, kind, named_in, (namespace, name), deadline).await) {
+        match self.read_account(namespace, name, deadline).await {
+            Looked::Found(account) => Looked::Found(Arc::new(account.pull_secrets.clone())),
             // Without it there is no Pod; it may be made in the same breath, and bring secrets.
-            Looked::Absent => Looked::Unread,
-            found => found,
+            Looked::Absent | Looked::Unread => Looked::Unread,
+            Looked::Forbidden(right) => Looked::Forbidden(right),
         }
+    }
+
+    async fn read_account(
+        &self,
+        namespace: &str,
+        name: &str,
+        deadline: Instant,
+    ) -> Looked<Arc<Account>> {
+        let (accounts, kind) = (&self.accounts, Kind::ServiceAccount);
+        looked(self.kept(accounts, kind, Account::read, (namespace, name), deadline).await)
     }
 
     /// One answer for all who ask within a few seconds. The read is the caller's who came first; when
@@ -188,14 +208,30 @@ impl Secrets {
             return kept.answer;
         }
         let last = cache.get(&name).await;
-        let answer = async {
-            let object = get::get(&self.client, kind, &name, patience()).await;
-            Kept::new(object.map(|object| read(&name, &object)), last.as_ref(), name.len())
+        let now = Instant::now();
+        let good = last.as_ref().and_then(|last| Some((last.clone(), last.good(now)?)));
+        // In a box, as it is large and lies in the future of every review.
+        let mut reading = {
+            let (client, cache, name) = (self.client.clone(), cache.clone(), name.clone());
+            Box::pin(async move {
+                let asked = name.clone();
+                let answer = async move {
+                    let object = get::get(&client, kind, &asked, patience()).await;
+                    let object = object.map(|object| read(&asked, &object));
+                    Kept::new(object, last.as_ref(), asked.len())
+                };
+                cache.entry(name).or_insert_with_if(answer, is_old).await.into_value().answer
+            })
         };
-        let entry = cache.entry_by_ref(&name).or_insert_with_if(answer, is_old);
-        match get::before(deadline, entry).await {
-            Ok(entry) => entry.into_value().answer,
-            Err(late) => last.and_then(|last| last.good(Instant::now())).ok_or(late),
+        let Some((last, good)) = good else { return get::before(deadline, reading).await? };
+        match get::before(deadline.min(now + WORTH_WAITING), &mut reading).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                // Whoever asks next need not wait as well, and a slow answer still counts when it comes.
+                cache.insert(name, Kept { until: Instant::now() + RETRY, ..last }).await;
+                tokio::spawn(reading);
+                Ok(good)
+            }
         }
     }
 }
@@ -246,9 +282,9 @@ impl Weigh for Usable {
     }
 }
 
-impl Weigh for Vec<String> {
+impl Weigh for Account {
     fn bytes(&self) -> usize {
-        self.iter().map(String::len).sum()
+        self.pull_secrets.iter().map(String::len).sum()
     }
 }
 
@@ -280,26 +316,61 @@ fn pull_secret(name: &Name, object: &Value) -> Usable {
     Ok(secret)
 }
 
-/// Follows the ServiceAccount admission plugin: `imagePullSecrets` of the account count with its
-/// `secrets`.
-fn may_mount(account: &Value, secret: &str) -> bool {
-    const ENFORCES: &str = "kubernetes.io/enforce-mountable-secrets";
-    let annotation = account.pointer("/metadata/annotations").and_then(|all| all.get(ENFORCES));
-    if annotation.and_then(Value::as_str).is_none_or(|value| value != "true") {
-        return true;
+impl Account {
+    fn read(_: &Name, object: &Value) -> Self {
+        let list = object.get("imagePullSecrets").and_then(Value::as_array);
+        let pull_secrets = list
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.get("name")?.as_str())
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect();
+        Self { pull_secrets, enforces: enforces(object) }
     }
-    let lists = ["secrets", "imagePullSecrets"].into_iter().filter_map(|list| account.get(list));
-    let mut names = lists.filter_map(Value::as_array).flatten().filter_map(|it| it.get("name"));
-    names.any(|name| name == secret)
+
+    /// Follows kubernetes `plugin/pkg/admission/serviceaccount`: pull secrets are held against
+    /// `imagePullSecrets` alone, the account's `secrets` are for volumes and variables.
+    fn lets(&self, secret: &str) -> bool {
+        !self.enforces || self.pull_secrets.iter().any(|name| name == secret)
+    }
 }
 
-/// Names in `imagePullSecrets` of a ServiceAccount, in order.
-fn named_in(_: &Name, object: &Value) -> Vec<String> {
-    let list = object.get("imagePullSecrets").and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(|entry| entry.get("name")?.as_str())
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+/// What Go's `strconv.ParseBool` takes for true.
+fn enforces(account: &Value) -> bool {
+    const ENFORCES: &str = "kubernetes.io/enforce-mountable-secrets";
+    let annotation = account.pointer("/metadata/annotations").and_then(|all| all.get(ENFORCES));
+    let is_true = |value: &str| ["1", "t", "T", "TRUE", "true", "True"].contains(&value);
+    annotation.and_then(Value::as_str).is_some_and(is_true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn account(enforces: &str, pull: &[&str], mounted: &[&str]) -> Account {
+        let named =
+            |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Value>();
+        let object = json!({
+            "metadata": {"annotations": {"kubernetes.io/enforce-mountable-secrets": enforces}},
+            "imagePullSecrets": named(pull),
+            "secrets": named(mounted),
+        });
+        Account::read(&Name::new("shop", "default").unwrap(), &object)
+    }
+
+    #[test]
+    fn an_account_that_enforces_its_list_lets_its_own_pull_secrets_alone_be_named() {
+        for yes in ["1", "t", "T", "TRUE", "true", "True"] {
+            assert!(account(yes, &["pull"], &[]).lets("pull"), "{yes}");
+            assert!(!account(yes, &["other"], &[]).lets("pull"), "{yes}");
+            assert!(!account(yes, &[], &["pull"]).lets("pull"), "{yes}: only for volumes");
+        }
+        for no in ["", "0", "false", "False", "yes", "tRUE", " true", "on"] {
+            assert!(account(no, &[], &[]).lets("pull"), "{no}");
+        }
+        let bare = Account::read(&Name::new("shop", "default").unwrap(), &json!({}));
+        assert!(bare.lets("pull"));
+    }
 }

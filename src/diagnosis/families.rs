@@ -91,6 +91,9 @@ fn fits(pattern: &str, host: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == host };
     let Some(tail) = host.strip_prefix(head) else { return false };
     let least = usize::from(head.is_empty());
+    if !rest.contains('*') {
+        return tail.len() >= rest.len() + least && tail.ends_with(rest);
+    }
     tail.char_indices()
         .map(|(at, _)| at)
         .chain([tail.len()])

@@ -141,9 +141,11 @@ impl Registry {
             }
         }
         if let_in.is_none() {
-            let_in = self.attempt_own(&place, question, &mut answer).await;
+            let_in = Box::pin(self.attempt_own(&place, question, &mut answer)).await;
         }
-        self.add_contents(&place, question, let_in, &mut answer).await;
+        if !question.platforms.is_empty() {
+            Box::pin(self.add_contents(&place, question, let_in, &mut answer)).await;
+        }
         answer
     }
 
@@ -161,7 +163,7 @@ impl Registry {
             if !answer.attempts.is_empty() && !mirror.takes_logins {
                 continue;
             }
-            let tried = self.ask_mirror(place, mirror, candidate).await;
+            let tried = Box::pin(self.ask_mirror(place, mirror, candidate)).await;
             if matches!(tried.reply, Reply::Found(_)) {
                 let MirrorTry { login, reply, origin, .. } = tried;
                 answer.attempts.push(Attempt {
@@ -187,16 +189,16 @@ impl Registry {
             && refusal.status == 404
         {
             let is_bare = sender.is_some() && refusal.codes.is_empty();
-            match self.listing(place, sender).await.as_ref() {
+            match Box::pin(self.listing(place, sender)).await.as_ref() {
                 Listing::Known(Repository::Unknown) if is_bare => {
-                    self.reread(place, sender, &mut reply).await;
+                    Box::pin(self.reread(place, sender, &mut reply)).await;
                 }
                 Listing::Known(known) => repository = known.clone(),
                 Listing::NoRegistry(trouble) => reply = Reply::Trouble(trouble.clone()),
                 // The 404 stands; what it is about was not told.
                 Listing::Untold(trouble) | Listing::Cut(trouble, _) => {
                     if is_bare {
-                        self.reread(place, sender, &mut reply).await;
+                        Box::pin(self.reread(place, sender, &mut reply)).await;
                     }
                     unlisted = Some(trouble.clone());
                 }

@@ -128,7 +128,7 @@ async fn b06_a_body_is_read_up_to_8_mib_and_not_a_byte_more() {
 fn body_of(
     chunks: impl Iterator<Item = Result<Vec<u8>, std::io::Error>> + Send + Sync + 'static,
 ) -> reqwest::Body {
-    let stream = futures_util::stream::iter(chunks.map(|it| it.map(|it| data(it))));
+    let stream = futures_util::stream::iter(chunks.map(|it| it.map(data)));
     reqwest::Body::wrap(http_body_util::StreamBody::new(stream))
 }
 

@@ -269,6 +269,34 @@ async fn each_reason_not_to_add_a_pull_secret_has_a_warning_of_its_own() {
 }
 
 #[tokio::test]
+async fn an_account_that_could_not_be_read_is_told_as_such_and_one_that_was_is_kept() {
+    let (api, registry) = (api().await, private().await);
+    let name = image(&registry, "team/app:1");
+    // A secret of its own, so that the account is asked for the injection alone.
+    api.put(&secret_path("own"), secret("other.example", "x"));
+    api.put(&secret_path("ghcr-pull"), secret(registry.host(), PASSWORD));
+    for (fault, part) in [
+        (Fault::Status(403), "may not read the Pod's ServiceAccount"),
+        (Fault::Status(500), "the Pod's ServiceAccount could not be read"),
+    ] {
+        api.fail(&account_path("default"), fault);
+        let hook = injecting(&registry).start_in(&api).await;
+        let answer = hook.mutate(pod_with(&name, &["own"])).await;
+        answer.warns(part);
+        assert!(!answer.patch().iter().any(|it| it.to_string().contains("ghcr-pull")));
+        api.mend();
+    }
+    api.put(&account_path("default"), json!({"kind": "ServiceAccount"}));
+    let hook = injecting(&registry).start_in(&api).await;
+    let before = api.asked(&account_path("default"));
+    for _ in 0..3 {
+        let answer = hook.mutate(pod_with(&name, &["own"])).await;
+        assert!(answer.patch().iter().any(|it| it.to_string().contains("ghcr-pull")));
+    }
+    assert!(api.asked(&account_path("default")) - before <= 2, "asked for each Pod");
+}
+
+#[tokio::test]
 async fn an_owned_pod_whose_image_a_node_holds_is_warned_of_even_where_owned_pods_are_denied() {
     let (api, registry) = (api().await, registry().await);
     let gone = image(&registry, "app:gone");

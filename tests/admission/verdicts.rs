@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::hook::{Setup, deployment, image, owned_pod, pod, pod_spec, registry, workloads};
+use super::hook::{
+    Setup, deployment, image, owned_pod, pod, pod_spec, registry, review, update, with, workloads,
+};
 use crate::support::{Config, FakeRegistry, Fault, RawServer, closed_port};
 
 #[tokio::test]
@@ -81,6 +83,11 @@ async fn an_owned_pod_is_denied_only_where_a_policy_names_owned_pods() {
     let mut kept = owned_pod(&bad);
     kept["metadata"]["ownerReferences"][0]["controller"] = json!(false);
     hook.validate(kept).await.denies("tag-not-found");
+    // Anybody can write an owner into a Pod, and change the images of one that a controller made.
+    let as_person = |review| with(review, "userInfo", json!({"username": "alice"}));
+    hook.send("validate", &as_person(review(owned_pod(&bad)))).await.denies("tag-not-found");
+    let changed = update(&owned_pod(&image(&registry, "app:1")), &owned_pod(&bad));
+    hook.send("validate", &changed).await.denies("tag-not-found");
     let spec = json!({"action": "Deny", "enforceOn": ["OwnedPod"]});
     let hook = Setup::of(&[registry.host()]).policy("owned", spec).start().await;
     hook.validate(owned_pod(&bad)).await.denies("tag-not-found");

@@ -92,6 +92,16 @@ spec:
       openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}
 "#;
 
+/// A cluster that has this definition; tests share it.
+pub fn loose() -> &'static Cluster {
+    static LOOSE: OnceLock<Cluster> = OnceLock::new();
+    LOOSE.get_or_init(|| {
+        let cluster = Cluster::start();
+        define_kind(&cluster, LOOSE_KIND);
+        cluster
+    })
+}
+
 /// A namespace with a ServiceAccount for the controller, and webhook configurations that call its
 /// Service. All that has no namespace is named after it.
 struct Place {
@@ -480,13 +490,12 @@ async fn a_torn_secret_is_made_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_says_whether_it_is_accepted() {
     // The real definition refuses most of what is invalid before anyone can read it.
-    static OLDER: OnceLock<Cluster> = OnceLock::new();
-    let cluster = OLDER.get_or_init(Cluster::start);
-    define_kind(cluster, LOOSE_KIND);
-    let place = Place::of(cluster, "policy").await;
+    let place = Place::of(loose(), "policy").await;
     let _program = place.start();
     let name = &place.namespace;
-    let apply = |spec: Value| {
+    let apply = |mut spec: Value| {
+        // Others have Pods in this cluster.
+        spec["match"] = json!({"namespaces": [name]});
         let policy = json!({
             "apiVersion": "pullproof.dev/v1alpha1", "kind": "ImageCheckPolicy",
             "metadata": {"name": name}, "spec": spec,

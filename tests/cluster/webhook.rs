@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::registries::{Config, FakeRegistry};
 use crate::support::pki::Authority;
-use crate::support::{Cluster, Said, define_policies, free_ports, until};
+use crate::support::{Cluster, Link, Said, define_policies, free_ports, until};
 
 /// What the chart gives the webhook; secrets are to be read in some namespaces only.
 const RIGHTS: &str = r#"
@@ -45,13 +45,16 @@ subjects: [{kind: User, name: NAME, apiGroup: rbac.authorization.k8s.io}]
 "#;
 
 /// A namespace whose reviews a webhook of its own answers.
-struct Place {
-    cluster: &'static Cluster,
-    namespace: String,
-    registry: FakeRegistry,
+pub struct Place {
+    pub cluster: &'static Cluster,
+    pub namespace: String,
+    pub registry: FakeRegistry,
     folder: tempfile::TempDir,
     authority: Authority,
     port: u16,
+    metrics: u16,
+    /// The webhook's own way to the API server, where it is not the straight one.
+    pub link: Option<Link>,
     program: Option<Program>,
 }
 
@@ -67,50 +70,59 @@ impl Drop for Program {
 
 impl Place {
     /// With a policy of this spec, and the right to read the secrets of the namespace.
-    async fn new(stem: &str, config: Config, spec: Value) -> Self {
+    pub async fn new(stem: &str, config: Config, spec: Value) -> Self {
         let place = Self::without_rights(stem, config, spec).await;
-        let rights = SECRETS.replace("NAMESPACE", &place.namespace);
-        place.cluster.apply(&rights.replace("NAME", &place.user()));
+        place.allow_secrets();
         place
     }
 
     async fn without_rights(stem: &str, config: Config, spec: Value) -> Self {
         let cluster = Cluster::shared();
         define_policies(cluster);
-        let namespace = cluster.namespace(stem).await;
-        let [port] = free_ports();
-        let mut place = Self {
+        let mut place = Self::prepare(cluster, stem, config).await;
+        place.policy(spec);
+        place.start().await;
+        place.register().await;
+        place
+    }
+
+    /// All but policies and the webhook itself.
+    pub async fn prepare(cluster: &'static Cluster, stem: &str, config: Config) -> Self {
+        let [port, metrics] = free_ports();
+        let place = Self {
             cluster,
-            namespace,
+            namespace: cluster.namespace(stem).await,
             registry: FakeRegistry::start(config).await,
             folder: tempfile::tempdir().unwrap(),
             authority: Authority::new(),
             port,
+            metrics,
+            link: None,
             program: None,
         };
-        place.policy(spec);
         cluster.apply(&RIGHTS.replace("NAME", &place.user()));
         place.write_certificate(&place.authority);
-        place.start().await;
-        place.register();
-        // The API server learns of a webhook a moment after it was told.
-        let checked = async || {
-            let said = place.create(&pod("probe", &json!({"image": "probe:UP:per"})), true);
-            said.errors.contains("invalid-reference").then_some(())
-        };
-        until("the webhook is called", checked).await;
         place
+    }
+
+    pub fn allow_secrets(&self) {
+        let rights = SECRETS.replace("NAMESPACE", &self.namespace);
+        self.cluster.apply(&rights.replace("NAME", &self.user()));
     }
 
     fn user(&self) -> String {
         format!("serve-{}", self.namespace)
     }
 
-    fn policy(&self, mut spec: Value) {
+    pub fn policy(&self, spec: Value) {
+        self.policy_named(&self.namespace, spec);
+    }
+
+    fn policy_named(&self, name: &str, mut spec: Value) {
         spec["match"] = json!({"namespaces": [self.namespace]});
         self.cluster.apply(
             &json!({"apiVersion": "pullproof.dev/v1alpha1", "kind": "ImageCheckPolicy",
-                "metadata": {"name": self.namespace}, "spec": spec})
+                "metadata": {"name": name}, "spec": spec})
             .to_string(),
         );
     }
@@ -119,16 +131,27 @@ impl Place {
         authority.server(&["127.0.0.1"]).write(self.folder.path(), "tls");
     }
 
-    async fn start(&mut self) {
+    /// Starts the webhook and waits until it can decide.
+    pub async fn start(&mut self) {
+        self.begin();
+        until("the webhook is ready", async || self.is_ready().await.then_some(())).await;
+    }
+
+    /// Starts the webhook.
+    pub fn begin(&mut self) {
         let folder = self.folder.path();
         std::fs::write(folder.join("registries.toml"), "allow_addresses = [\"127.0.0.1\"]\n")
             .unwrap();
-        let [metrics] = free_ports();
+        let kubeconfig = match &self.link {
+            None => self.cluster.kubeconfig_of(&self.user()),
+            Some(link) => self.cluster.kubeconfig_by(&self.user(), link),
+        };
         let child = Command::new(env!("CARGO_BIN_EXE_pullproof"))
             .args(["serve", "--listen", &format!("127.0.0.1:{}", self.port)])
-            .args(["--metrics-listen", &format!("127.0.0.1:{metrics}"), "--shutdown-delay", "0"])
+            .args(["--metrics-listen", &format!("127.0.0.1:{}", self.metrics)])
+            .args(["--shutdown-delay", "0"])
             .arg("--kubeconfig")
-            .arg(self.cluster.kubeconfig_of(&self.user()))
+            .arg(kubeconfig)
             .arg("--registries")
             .arg(folder.join("registries.toml"))
             .arg("--tls-cert")
@@ -140,41 +163,58 @@ impl Place {
             .spawn()
             .unwrap();
         self.program = Some(Program(child));
-        let ready = format!("http://127.0.0.1:{metrics}/readyz");
-        until("the webhook is ready", async || {
-            let answer = reqwest::get(&ready).await.ok()?;
-            answer.status().is_success().then_some(())
-        })
-        .await;
     }
 
-    fn stop(&mut self) {
+    pub async fn is_ready(&self) -> bool {
+        self.told("readyz").await.is_some_and(|(status, _)| status == 200)
+    }
+
+    /// An answer of the port for probes; its status and text.
+    pub async fn told(&self, path: &str) -> Option<(u16, String)> {
+        let url = format!("http://127.0.0.1:{}/{path}", self.metrics);
+        let answer = reqwest::get(url).await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
+    }
+
+    /// Whether the program still runs.
+    pub fn lives(&mut self) -> bool {
+        self.program.as_mut().is_some_and(|program| program.0.try_wait().unwrap().is_none())
+    }
+
+    pub fn stop(&mut self) {
         self.program = None;
     }
 
-    fn register(&self) {
+    /// Has the API server call the webhook, and waits until it does.
+    pub async fn register(&self) {
         let url = format!("https://127.0.0.1:{}", self.port);
         self.cluster.register(&self.namespace, &self.namespace, &url, &self.authority.pem());
+        // The API server learns of a webhook a moment after it was told.
+        let checked = async || {
+            let said = self.create(&pod("probe", &json!({"image": "probe:UP:per"})), true);
+            said.errors.contains("invalid-reference").then_some(())
+        };
+        until("the webhook is called", checked).await;
     }
 
-    fn image(&self, name: &str) -> String {
+    pub fn image(&self, name: &str) -> String {
         format!("{}/{name}", self.registry.host())
     }
 
-    fn create(&self, object: &Value, dry_run: bool) -> Said {
+    pub fn create(&self, object: &Value, dry_run: bool) -> Said {
         self.cluster.create(&self.namespace, &object.to_string(), dry_run)
     }
 
-    fn kubectl(&self, line: &[&str]) -> Said {
+    pub fn kubectl(&self, line: &[&str]) -> Said {
         self.cluster.kubectl(&[line, &["-n", &self.namespace]].concat())
     }
 
-    fn get(&self, what: &[&str]) -> Value {
+    pub fn get(&self, what: &[&str]) -> Value {
         let out = self.kubectl(&[&["get"], what, &["-o", "json"]].concat()).expect_ok();
         serde_json::from_str(&out).unwrap()
     }
 
-    fn secret(&self, name: &str, host: &str, password: &str) {
+    pub fn secret(&self, name: &str, host: &str, password: &str) {
         let auth = STANDARD.encode(format!("ci:{password}"));
         let config = json!({"auths": {host: {"auth": auth}}}).to_string();
         let object = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
@@ -182,18 +222,18 @@ impl Place {
         self.create(&object, false).expect_ok();
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 }
 
-fn pod(name: &str, container: &Value) -> Value {
+pub fn pod(name: &str, container: &Value) -> Value {
     let mut container = container.clone();
     container["name"] = json!("c");
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container]}})
 }
 
-fn deployment(name: &str, image: &str) -> Value {
+pub fn deployment(name: &str, image: &str) -> Value {
     let labels = json!({"app": name});
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
         "spec": {"replicas": 1, "selector": {"matchLabels": labels},
@@ -331,8 +371,7 @@ async fn a_namespace_that_may_not_be_read_is_told_with_the_right_that_is_missing
     let said = place.create(&web, true);
     assert!(said.ok, "our own missing right denies nobody: {}", said.errors);
     assert!(said.errors.contains("no-permission"), "{}", said.errors);
-    let rights = SECRETS.replace("NAMESPACE", &place.namespace);
-    place.cluster.apply(&rights.replace("NAME", &place.user()));
+    place.allow_secrets();
     until("the right counts", async || {
         let said = place.create(&web, true);
         (said.ok && !said.errors.contains("Warning")).then_some(())
@@ -361,4 +400,94 @@ async fn a_certificate_is_changed_under_load_without_a_failed_review() {
     })
     .await;
     place.create(&web, true).expect_ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_made_invalid_is_left_out_and_the_others_go_on() {
+    // The printed definition would refuse it.
+    let cluster = crate::controller::loose();
+    let mut place = Place::prepare(cluster, "invalid", Config::open()).await;
+    place.registry.push_image("shop/web", "latest", "linux/amd64");
+    let other = format!("{}-other", place.namespace);
+    place.policy(json!({"action": "Deny"}));
+    place.policy_named(&other, json!({"causes": [{"id": "latest-tag", "action": "Deny"}]}));
+    place.start().await;
+    place.register().await;
+    let absent = pod("absent", &json!({"image": place.image("shop/web:1")}));
+    let latest = pod("latest", &json!({"image": place.image("shop/web:latest")}));
+    place.create(&absent, true).expect_refused();
+    place.create(&latest, true).expect_refused();
+
+    place.policy(json!({"action": "Deny", "causes": [{"id": "no-such-cause", "action": "Deny"}]}));
+    until("the policy is left out", async || {
+        let said = place.create(&absent, true);
+        (said.ok && said.errors.contains("[tag-not-found]")).then_some(())
+    })
+    .await;
+    let said = place.create(&latest, true).expect_refused();
+    assert!(said.contains(&other), "{said}");
+    let (_, metrics) = place.told("metrics").await.unwrap();
+    assert!(metrics.contains("pullproof_policies{state=\"invalid\"} 1"), "{metrics}");
+    assert!(place.log().contains("no-such-cause"), "{}", place.log());
+
+    place.policy(json!({"action": "Deny", "causes": []}));
+    until("the mended policy counts", async || (!place.create(&absent, true).ok).then_some(()))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_raises_no_event() {
+    let place = Place::new("dry", Config::open(), json!({"action": "Deny"})).await;
+    place.registry.push_image("shop/web", "1", "linux/amd64");
+    let mut owner = deployment("web", &place.image("shop/web:1"));
+    owner["kind"] = json!("ReplicaSet");
+    owner["spec"]["replicas"] = json!(0);
+    place.create(&owner, false).expect_ok();
+    let uid = place.get(&["replicaset", "web"])["metadata"]["uid"].clone();
+    let owned = |tag: &str| {
+        let mut pod = pod(tag, &json!({"image": place.image(&format!("shop/web:{tag}"))}));
+        pod["metadata"]["ownerReferences"] = json!([{"apiVersion": "apps/v1",
+            "kind": "ReplicaSet", "name": "web", "uid": uid, "controller": true}]);
+        pod
+    };
+    let said = place.create(&owned("rehearsed"), true);
+    assert!(said.ok && said.errors.contains("[tag-not-found]"), "{}", said.errors);
+    place.create(&owned("meant"), false).expect_ok();
+    let events = until("the Event of what was meant", async || {
+        let events = place.get(&["events.events.k8s.io"]).to_string();
+        events.contains("shop/web:meant").then_some(events)
+    })
+    .await;
+    // Events are written in the order of the reviews.
+    assert!(!events.contains("shop/web:rehearsed"), "{events}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_of_replicas_is_not_looked_at_and_one_of_the_image_is() {
+    let mut place = Place::new("replicas", Config::open(), json!({"action": "Deny"})).await;
+    place.registry.push_image("shop/web", "1", "linux/amd64");
+    let mut web = deployment("web", &place.image("shop/web:1"));
+    // Without Pods, whose own reviews would ask.
+    web["spec"]["paused"] = json!(true);
+    place.create(&web, false).expect_ok();
+    place.registry.forget("shop/web", "1");
+    // Another one knows nothing of the tag.
+    place.stop();
+    place.start().await;
+    place.registry.reset_counts();
+    let patch = |spec: Value| {
+        place.kubectl(&["patch", "deployment", "web", "-p", &json!({"spec": spec}).to_string()])
+    };
+    for replicas in [5, 2] {
+        let said = patch(json!({"replicas": replicas}));
+        assert!(said.ok && !said.errors.contains("Warning"), "{}", said.errors);
+    }
+    assert_eq!(place.registry.count(), 0);
+    let (_, metrics) = place.told("metrics").await.unwrap();
+    let exempt = "pullproof_reviews_total{endpoint=\"validate\",verdict=\"exempt\"} 2";
+    assert!(metrics.contains(exempt), "{metrics}");
+    let containers = json!([{"name": "c", "image": place.image("shop/web:2")}]);
+    let said = patch(json!({"template": {"spec": {"containers": containers}}})).expect_refused();
+    assert!(said.contains("shop/web"), "{said}");
+    assert!(place.registry.count() > 0);
 }

@@ -220,6 +220,27 @@ async fn the_last_good_secret_stands_in_for_an_api_server_that_is_gone() {
 }
 
 #[tokio::test]
+async fn a_hung_api_server_leaves_time_for_the_registry_where_a_good_secret_is_known() {
+    let api = ApiServer::start().await;
+    api.put(&path("shop", "pull"), secret("ghcr.io", "old"));
+    let secrets = Secrets::new(&api.cluster().await);
+    let pod = workload(&["pull"]);
+    assert!(has_password(&*secrets.login("shop", &pod, soon()).await, "old"));
+    api.put(&path("shop", "pull"), secret("ghcr.io", "new"));
+    api.fail("/api", Fault::Delay(Duration::from_secs(3)));
+    // Old enough to be read again.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let started = Instant::now();
+    assert!(has_password(&*secrets.login("shop", &pod, soon()).await, "old"), "the last good one");
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    // The slow answer is waited for by nobody, and counts when it comes.
+    while !has_password(&*secrets.login("shop", &pod, soon()).await, "new") {
+        assert!(started.elapsed() < Duration::from_secs(15), "the old one is still used");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
 async fn an_api_server_that_is_not_there_leaves_logins_unread() {
     let api = ApiServer::start().await;
     let host = api.stop().await;

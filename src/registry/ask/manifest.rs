@@ -9,6 +9,7 @@ use super::{Place, Registry};
 use crate::credential::Candidate;
 use crate::diagnosis::cause::{Cause, Reason};
 use crate::diagnosis::evidence::{Origin, Reply, Repository, Trouble};
+use crate::image::Digest;
 use crate::image::reference::Target;
 use crate::registry::body;
 use crate::registry::cache::{Fact, Listing, ManifestKey, RepositoryKey, cut_at, has_more_time};
@@ -38,14 +39,28 @@ impl Registry {
             target,
             identity: sender.map(|candidate| self.identity(candidate)),
         };
-        let facts = &self.facts.manifests;
-        let mut from = Source::Memory;
+        let known = self.facts.manifests.get(&key).await;
+        if let Some(fact) = known.filter(|fact| place.is_content_with(fact)) {
+            return self.told(place, &fact, Source::Memory);
+        }
+        // A request is large as a future; what is answered from memory must not carry it about.
+        Box::pin(self.asked_manifest(place, sender, key, digest)).await
+    }
+
+    /// The same where memory alone does not tell.
+    async fn asked_manifest(
+        &self,
+        place: &Place<'_>,
+        sender: Option<&Candidate>,
+        key: ManifestKey,
+        digest: Option<&Digest>,
+    ) -> (Reply, Origin) {
+        let (facts, from) = (&self.facts.manifests, Source::Asking);
         loop {
             let before = facts.get(&key).await;
             if let Some(fact) = before.as_ref().filter(|fact| place.is_content_with(fact)) {
                 return self.told(place, fact, from);
             }
-            from = Source::Asking;
             let ask = async {
                 let (reply, kept) = self.kept_or_asked(place, sender, &key, digest).await;
                 let (before, deadline) = (before.as_deref(), place.deadline);

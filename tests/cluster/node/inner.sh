@@ -149,7 +149,7 @@ waiting_for registry-5000 "$app" push $node:5000 pause 1 $arch="$app"
 
 own=(--kubeconfig "$KUBECONFIG" --authentication-kubeconfig "$KUBECONFIG"
   --authorization-kubeconfig "$KUBECONFIG" --bind-address 127.0.0.1 --leader-elect=false)
-run controllers kube-controller-manager "${own[@]}" --flex-volume-plugin-dir "$dir/plugins" \
+run controllers kube-controller-manager "${own[@]}" --use-service-account-credentials=true --flex-volume-plugin-dir "$dir/plugins" \
   --service-account-private-key-file "$dir/pki/sa.key" --root-ca-file "$dir/pki/ca.crt"
 run scheduler kube-scheduler "${own[@]}"
 

@@ -9,6 +9,7 @@
 pub mod assets;
 mod hook;
 pub mod keeper;
+mod link;
 pub mod node;
 pub mod pki;
 
@@ -26,6 +27,7 @@ use rustix::process::Signal;
 
 pub use hook::{Answer, Hook, Seen};
 use keeper::{Keeper, Server};
+pub use link::{Link, State};
 use pki::{Authority, Identity};
 
 /// How long anything is waited for; far more than it takes, for a machine that is busy.
@@ -149,6 +151,19 @@ impl Cluster {
         self.write_kubeconfig(&user.replace(':', "-"), &self.authority.client(user, None))
     }
 
+    /// The same by another way.
+    pub fn kubeconfig_by(&self, user: &str, link: &Link) -> PathBuf {
+        let path = self.folder.join(format!("{}-by-link.kubeconfig", user.replace(':', "-")));
+        let url = format!("https://{}", link.address);
+        write_kubeconfig(&path, &url, &self.authority, &self.authority.client(user, None));
+        path
+    }
+
+    /// A way to this API server that can be cut.
+    pub async fn link(&self, state: State) -> Link {
+        Link::start(self.port, state).await
+    }
+
     fn write_kubeconfig(&self, name: &str, identity: &Identity) -> PathBuf {
         let path = self.folder.join(format!("{name}.kubeconfig"));
         write_kubeconfig(&path, &self.url(), &self.authority, identity);
@@ -233,6 +248,8 @@ impl Cluster {
             "--bind-address=127.0.0.1".into(),
             format!("--secure-port={port}"),
             "--leader-elect=false".into(),
+            // As on real clusters: each controller has an account of its own.
+            "--use-service-account-credentials=true".into(),
             format!("--cert-dir={}", folder.display()),
             format!("--flex-volume-plugin-dir={}", folder.display()),
             format!("--service-account-private-key-file={}", self.folder.join("sa.key").display()),

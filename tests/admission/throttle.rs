@@ -38,7 +38,7 @@ async fn f30_equal_cold_pods_at_once_are_one_question_of_their_namespace() {
     assert!(answers.iter().all(|answer| answer.warnings().is_empty()), "{:?}", answers[0]);
     let hook = bounded(Setup::of(&[registry.host()]).pin(), 20).start().await;
     let answers = at_once(&hook, "mutate?timeout=5s", pods).await;
-    let pinned = answers.iter().filter(|answer| answer.patch().len() > 0).count();
+    let pinned = answers.iter().filter(|answer| !answer.patch().is_empty()).count();
     assert_eq!(pinned, 200, "{:?}", answers[0]);
 }
 

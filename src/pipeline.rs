@@ -29,7 +29,7 @@ use crate::policy::matching::Subject;
 use crate::policy::wants::{Asked, Landing, Wanted, Whose};
 use crate::policy::{ByDefault, IgnoreRule, ImageCheckPolicy, Rules, wants};
 use crate::registry::identity::Identity;
-use crate::registry::{Registry, another_login_may_help};
+use crate::registry::{Registry, Toll, another_login_may_help};
 use crate::report::{Report, Result as Answered, Summary};
 use crate::settings::{HostSettings, NodeCredentials, Settings};
 use crate::waivers::Waivers;
@@ -432,12 +432,17 @@ impl Road<'_> {
         mut context: Context,
         asking: &Asking<'_>,
     ) -> Diagnosis {
-        // A little before all else ends, so that what was known before can stand in.
         let deadline = || match asking.around {
-            Some(around) => around.deadline - Duration::from_millis(100),
+            Some(around) => around.deadline - A_LITTLE,
             None => self.registry.deadline(),
         };
-        let mut answer = self.registry.ask(&question, deadline()).await;
+        let began = tokio::time::Instant::now();
+        let admits = asking.around.and_then(|around| around.admits.as_deref());
+        let toll = Toll::by(admits.map(|admits| admits as _));
+        let mut answer = self.registry.ask_for(&question, deadline(), &toll).await;
+        if toll.was_refused() && answer.found().is_none() {
+            return throttled(&question.reference);
+        }
         if let Some(own) = asking.own
             && another_login_may_help(&answer)
         {
@@ -448,7 +453,15 @@ impl Road<'_> {
             question.own = found.candidates;
             Box::pin(self.registry.ask_own(&question, deadline(), &mut answer)).await;
         }
-        diagnose(&question, &answer, &context)
+        let diagnosis = diagnose(&question, &answer, &context);
+        match asking.around {
+            Some(around) if was_cut(&diagnosis, around) => {
+                let late = out_of_time(&question.reference, answer.late_host(), began.elapsed());
+                let Diagnosis { findings, remarks, .. } = diagnosis;
+                Diagnosis { findings, remarks, ..late }
+            }
+            _ => diagnosis,
+        }
     }
 
     async fn ask_in_time(
@@ -460,16 +473,10 @@ impl Road<'_> {
         let Some(around) = asking.around else {
             return self.ask(question, context, asking).await;
         };
-        if let Some(admits) = &around.admits
-            && self.registry.is_cold(&question).await
-            && !admits()
-        {
-            return throttled(&question.reference);
-        }
-        let reference = question.reference.clone();
+        let (reference, began) = (question.reference.clone(), tokio::time::Instant::now());
         let answer = self.ask(question, context, asking);
         let in_time = tokio::time::timeout_at(around.deadline, answer).await;
-        in_time.unwrap_or_else(|_| out_of_time(&reference))
+        in_time.unwrap_or_else(|_| out_of_time(&reference, None, began.elapsed()))
     }
 
     async fn ask_all(
@@ -568,15 +575,28 @@ fn throttled(reference: &Reference) -> Diagnosis {
     without_asking(outcome, summary, "not asked")
 }
 
-/// The registry is asked still, and nobody waits for it.
-fn out_of_time(reference: &Reference) -> Diagnosis {
+/// What a review keeps back of its time, so that what was known before can stand in.
+const A_LITTLE: Duration = Duration::from_millis(100);
+
+/// Whether the review's own time ended the wait for a registry, which may yet answer. Who joined
+/// another's question may have waited a little less.
+fn was_cut(diagnosis: &Diagnosis, around: &Surroundings) -> bool {
+    let is_late = tokio::time::Instant::now() + A_LITTLE / 2 >= around.deadline - A_LITTLE;
+    let timeout = Outcome::Inconclusive { reason: Reason::Seen(Cause::Timeout) };
+    is_late && diagnosis.outcome == timeout
+}
+
+/// The registry, or another `host` on the way, is asked still, and nobody waits for it.
+fn out_of_time(reference: &Reference, host: Option<&str>, waited: Duration) -> Diagnosis {
     let outcome = Outcome::Inconclusive { reason: Reason::OutOfTime };
     let name = reference.pull_ref();
-    let host = match reference.registry() {
-        "" => "its registry",
-        registry => registry,
+    let host = match host.unwrap_or_else(|| reference.registry()) {
+        "" => "its registry".to_owned(),
+        host => crate::text::clean(host, 255),
     };
-    without_asking(outcome, format!("{name}: {host} did not answer in time"), "out of time")
+    let seconds = waited.as_secs_f64();
+    let summary = format!("{name}: {host} did not answer in {seconds:.1} s");
+    without_asking(outcome, summary, "out of time")
 }
 
 /// One secret that can not be decoded stops every image of its Pod.

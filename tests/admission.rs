@@ -13,5 +13,6 @@ mod metrics;
 mod mutation;
 mod process;
 mod readers;
+mod throttle;
 mod time;
 mod verdicts;

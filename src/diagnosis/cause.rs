@@ -602,7 +602,7 @@ const OWN: &[Own] = &[
     Own {
         reason: Reason::OutOfTime,
         id: "out-of-time",
-        means: "the time for the whole answer was used up before it was this image's turn; ask again",
+        means: "the time for the whole answer was used up before the registry of this image had answered; ask again",
         webhook: false,
     },
     Own {

@@ -28,6 +28,17 @@ impl Answer {
         })
     }
 
+    /// The host that was waited for in vain.
+    pub fn late_host(&self) -> Option<&str> {
+        let contents = self.contents.iter().filter_map(|contents| contents.as_ref().err());
+        let attempts = self.attempts.iter().rev().filter_map(|attempt| match &attempt.reply {
+            Reply::Trouble(trouble) => Some(trouble),
+            _ => None,
+        });
+        let is_late = |trouble: &&Trouble| trouble.reason == Reason::Seen(Cause::Timeout);
+        contents.chain(attempts).find(is_late).map(|trouble| trouble.host.as_str())
+    }
+
     /// The first mirror that could not be asked, so that nodes may find there what was not found here.
     pub fn missed_mirror(&self) -> Option<&MirrorTry> {
         let tries = self.attempts.iter().flat_map(|attempt| &attempt.mirrors);

@@ -9,6 +9,7 @@ mod mirrors;
 mod own;
 mod reader;
 
+pub use known::Toll;
 pub use own::another_login_may_help;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::diagnosis::evidence::{
 };
 use crate::image::Reference;
 use crate::settings::{Limits, Settings};
+use known::FREE;
 use mirrors::{lacks_login, withheld};
 
 /// All registries, as one process asks them.
@@ -64,6 +66,8 @@ pub(super) struct Place<'a> {
     pub fresh: bool,
     /// Hides the logins of the question.
     pub mask: &'a LazyMask<'a>,
+    /// What it costs to ask.
+    pub toll: &'a Toll<'a>,
 }
 
 impl Registry {
@@ -112,6 +116,11 @@ impl Registry {
 
     /// Asks one question; ends by the deadline.
     pub async fn ask(&self, question: &Question, deadline: Instant) -> Answer {
+        self.ask_for(question, deadline, &FREE).await
+    }
+
+    /// Asks one question that may not be asked for nothing; ends by the deadline.
+    pub async fn ask_for(&self, question: &Question, deadline: Instant, toll: &Toll<'_>) -> Answer {
         let way = match self.hosts.way(&question.reference) {
             Ok(way) => way,
             Err(nobody) => {
@@ -120,7 +129,7 @@ impl Registry {
             }
         };
         let mask = mask(question);
-        let place = way.place(question, deadline, &mask);
+        let place = Place { toll, ..way.place(question, deadline, &mask) };
         let mut answer = Answer::default();
         let anonymous = [None];
         let pods: Vec<Option<&Candidate>> = question.candidates.iter().map(Some).collect();
@@ -187,7 +196,7 @@ impl Registry {
                 Listing::Known(known) => repository = known.clone(),
                 Listing::NoRegistry(trouble) => reply = Reply::Trouble(trouble.clone()),
                 // The 404 stands; what it is about was not told.
-                Listing::Untold(trouble) => {
+                Listing::Untold(trouble) | Listing::Cut(trouble, _) => {
                     if is_bare {
                         Box::pin(self.reread(place, sender, &mut reply)).await;
                     }
@@ -243,7 +252,7 @@ impl<'a> Place<'a> {
         mask: &'a LazyMask<'a>,
     ) -> Self {
         let (mirrors, began, fresh) = (&[][..], Instant::now(), false);
-        Place { host, mirrors, reference, deadline, began, fresh, mask }
+        Place { host, mirrors, reference, deadline, began, fresh, mask, toll: &FREE }
     }
 }
 

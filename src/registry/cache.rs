@@ -135,8 +135,10 @@ impl Fact {
             }
             _ => None,
         };
-        let is_late = matches!(&reply, Reply::Trouble(trouble) if is_about_time(trouble));
-        let cut = (is_late && earlier.is_none() && seen >= deadline).then_some(deadline);
+        let cut = match &reply {
+            Reply::Trouble(trouble) if earlier.is_none() => cut_at(trouble, deadline),
+            _ => None,
+        };
         let lifetime = match &reply {
             _ if cut.is_some() => Duration::ZERO,
             Reply::Found(_) => limits.present,
@@ -167,9 +169,15 @@ impl Fact {
         .filter(|(_, at)| at.elapsed() < stale)
     }
 
+    /// Whether it is only that somebody might not ask; who else wants to know has to ask.
+    pub fn was_throttled(&self) -> bool {
+        matches!(&self.reply, Reply::Trouble(trouble) if trouble.reason == Reason::Throttled)
+    }
+
     /// What it tells somebody who began to ask at `began`.
     pub fn told(&self, began: Instant, fresh: bool, stale: Duration) -> (Reply, Origin) {
-        if let Some((found, at)) = self.earlier.as_ref().filter(|_| !fresh)
+        // Who asked too much is told so: the registry is not out of order.
+        if let Some((found, at)) = self.earlier.as_ref().filter(|_| !fresh && !self.was_throttled())
             && at.elapsed() < stale
         {
             return (Reply::Found(found.clone()), Origin::Stale(at.elapsed()));
@@ -183,7 +191,7 @@ impl Fact {
     }
 }
 
-/// The registry gives no answers, as opposed to wrong ones.
+/// No answers came, as opposed to wrong ones.
 fn is_out_of_order(trouble: &Trouble) -> bool {
     use Cause::*;
     let is_down = |cause| {
@@ -200,17 +208,29 @@ fn is_out_of_order(trouble: &Trouble) -> bool {
     };
     match trouble.reason {
         Reason::Seen(cause) => is_down(cause),
-        reason => matches!(reason, Reason::BreakerOpen | Reason::OutOfTime),
+        reason => {
+            matches!(reason, Reason::BreakerOpen | Reason::OutOfTime | Reason::Throttled)
+        }
     }
 }
 
-fn is_about_time(trouble: &Trouble) -> bool {
-    matches!(trouble.reason, Reason::OutOfTime | Reason::Seen(Cause::Timeout))
+/// The asker's own deadline, where it was what ended the asking: who has more time may ask again.
+pub(super) fn cut_at(trouble: &Trouble, deadline: Instant) -> Option<Instant> {
+    let is_about_time = matches!(trouble.reason, Reason::OutOfTime | Reason::Seen(Cause::Timeout));
+    (is_about_time && Instant::now() >= deadline).then_some(deadline)
+}
+
+/// Too little time to ask anything in.
+const A_LITTLE: Duration = Duration::from_millis(50);
+
+/// Whether there is more time until `deadline` than there was for what ended at `cut`.
+pub(super) fn has_more_time(deadline: Instant, cut: Option<Instant>) -> bool {
+    cut.is_some_and(|cut| deadline > cut + A_LITTLE)
 }
 
 fn was_not_sent(trouble: &Trouble) -> bool {
     match trouble.reason {
-        Reason::BreakerOpen | Reason::OutOfTime => true,
+        Reason::BreakerOpen | Reason::OutOfTime | Reason::Throttled => true,
         _ => trouble.is_rate_limit() && trouble.status.is_none(),
     }
 }
@@ -245,6 +265,8 @@ pub(super) enum Listing {
     NoRegistry(Trouble),
     /// It was not told now, and may be another time.
     Untold(Trouble),
+    /// The asker's time ended, at this deadline.
+    Cut(Trouble, Instant),
 }
 
 struct ByListing {
@@ -261,6 +283,7 @@ impl Expiry<RepositoryKey, Arc<Listing>> for ByListing {
     ) -> Option<Duration> {
         Some(match listing.as_ref() {
             Listing::Known(_) | Listing::NoRegistry(_) => self.known,
+            Listing::Cut(..) => Duration::ZERO,
             Listing::Untold(trouble) if was_not_sent(trouble) => Duration::ZERO,
             Listing::Untold(_) => self.untold,
         })

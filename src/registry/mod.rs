@@ -29,7 +29,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 
-pub use ask::{Registry, another_login_may_help};
+pub use ask::{Registry, Toll, another_login_may_help};
 pub use breaker::Breaker;
 pub use guard::{Door, Guard};
 pub use stats::{RegistryStats, SECONDS, Stats};

@@ -16,6 +16,7 @@ use url::Url;
 
 use super::basic;
 use super::body;
+use super::cache::{cut_at, has_more_time};
 use super::identity::Identity;
 use super::lane::Lane;
 use super::mask::Mask;
@@ -47,7 +48,14 @@ pub(super) enum TokenFailure {
     Trouble(Trouble),
 }
 
-type Issue = (Result<Token, TokenFailure>, Duration);
+/// What a token service gave, and for how long that counts.
+#[derive(Clone)]
+struct Issue {
+    token: Result<Token, TokenFailure>,
+    lifetime: Duration,
+    /// The deadline that cut the asking short.
+    cut: Option<Instant>,
+}
 
 /// All tokens of a process.
 pub(super) struct Tokens {
@@ -60,7 +68,7 @@ struct ByIssue;
 
 impl Expiry<TokenKey, Issue> for ByIssue {
     fn expire_after_create(&self, _: &TokenKey, issue: &Issue, _: StdInstant) -> Option<Duration> {
-        Some(issue.1)
+        Some(issue.lifetime)
     }
 }
 
@@ -101,16 +109,21 @@ impl Tokens {
         login: Option<&Credential>,
         reach: &Reach<'_>,
     ) -> (Result<Token, TokenFailure>, bool) {
-        let entry =
-            self.cache.entry_by_ref(key).or_insert_with(self.fetch(key, realm, login, reach)).await;
-        let fresh = entry.is_fresh();
-        (entry.into_value().0, fresh)
+        loop {
+            let fetch = self.fetch(key, realm, login, reach);
+            let entry = self.cache.entry_by_ref(key).or_insert_with(fetch).await;
+            let fresh = entry.is_fresh();
+            let issue = entry.into_value();
+            if !has_more_time(reach.deadline, issue.cut) {
+                return (issue.token, fresh);
+            }
+        }
     }
 
     /// Forgets a token that the registry did not take, unless another question already renewed it.
     pub async fn forget(&self, key: &TokenKey, refused: &HeaderValue) {
         let kept = self.cache.get(key).await;
-        if matches!(kept, Some((Ok(token), _)) if token.0 == *refused) {
+        if matches!(kept, Some(Issue { token: Ok(token), .. }) if token.0 == *refused) {
             self.cache.invalidate(key).await;
         }
     }
@@ -127,15 +140,20 @@ impl Tokens {
             None => read(reach.send(&get(realm, key, None, reach.cap)).await, None, reach),
         };
         match issued {
-            Ok((token, lifetime)) => (Ok(token), lifetime),
+            Ok((token, lifetime)) => Issue { token: Ok(token), lifetime, cut: None },
             Err(failure) => {
-                let kept = match &failure {
+                let cut = match &failure {
+                    TokenFailure::Trouble(trouble) => cut_at(trouble, reach.deadline),
+                    TokenFailure::Refused(_) => None,
+                };
+                let lifetime = match &failure {
+                    _ if cut.is_some() => Duration::ZERO,
                     TokenFailure::Refused(_) => REFUSED,
                     // The pause of the host decides when it is asked again.
                     TokenFailure::Trouble(trouble) if trouble.is_rate_limit() => Duration::ZERO,
                     TokenFailure::Trouble(_) => FAILED,
                 };
-                (Err(failure), kept)
+                Issue { token: Err(failure), lifetime, cut }
             }
         }
     }

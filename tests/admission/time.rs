@@ -25,6 +25,10 @@ async fn f50_with_a_second_of_time_a_hung_registry_is_answered_for_before_it_end
     answer.warns("2 of 3 images checked");
     answer.warns("container \"c1\": could not tell");
     assert_eq!(answer.warnings().len(), 2, "{answer:?}");
+    let text = answer.text();
+    let waited = text.split_once(&format!("{} did not answer in ", hung.host())).map(|(_, it)| it);
+    let waited = waited.and_then(|it| it.split_once(" s")).map(|(seconds, _)| seconds.parse());
+    assert!(matches!(waited, Some(Ok(0.3..=0.8))) && text.contains("[out-of-time]"), "{text}");
     let answer = in_time(&hook, "mutate?timeout=1s", &images, 990).await;
     assert!(answer.allowed());
 }
@@ -69,6 +73,18 @@ async fn f02_f03_f04_f05_a_registry_that_stalls_at_any_point_is_answered_for_in_
     }
     // Nothing is left of them after a while.
     assert_eq!(hook.metric("pullproof_reviews_in_flight"), 0.0);
+}
+
+#[tokio::test]
+async fn a_host_that_used_up_its_own_time_is_no_registry_that_was_given_too_little() {
+    let hung = registry().await;
+    hung.fault(Fault::on("*", "*").hang());
+    let mut setup = Setup::of(&[hung.host()]);
+    setup.settings.limits.headers = Duration::from_millis(300);
+    setup.settings.limits.connect = Duration::from_millis(300);
+    let hook = setup.start().await;
+    let answer = hook.validate(pod(&[&image(&hung, "app:1")])).await;
+    assert!(answer.text().contains("[no-answer]"), "{answer:?}");
 }
 
 #[tokio::test]

@@ -218,3 +218,37 @@ async fn tokens_of_one_login_are_not_used_for_another() {
     assert_eq!(nobody.pulls(), Some(false), "{nobody:?}");
     assert_eq!((registry.count_of("POST", "/token"), registry.count_of("GET", "/token")), (2, 1));
 }
+
+#[tokio::test]
+async fn a_token_that_came_too_late_for_one_is_fetched_again_for_who_has_time() {
+    for at_once in [true, false] {
+        let registry = private(Config::bearer()).await;
+        registry.push_image("app", "2", "linux/amd64");
+        let client = plain_client(registry.host());
+        registry.fault(Fault::on("POST", "/token").hang().once());
+        let hurried = app(&registry).within(Duration::from_millis(700)).of(&client);
+        let patient = async {
+            tokio::time::sleep(Duration::from_millis(if at_once { 350 } else { 800 })).await;
+            let image = image(format!("{}/app:2", registry.host())).login("ci", CANARY);
+            image.of(&client).await
+        };
+        let (hurried, patient) = tokio::join!(hurried, patient);
+        let ids = (hurried.id(), patient.id());
+        assert_eq!(ids, ("timeout", "pullable"), "{at_once}: {patient:?}");
+        assert_eq!(registry.count_of("POST", "/token"), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_tags_that_came_too_late_for_one_is_read_for_who_has_time() {
+    let registry = FakeRegistry::start(Config::open()).await;
+    registry.push_image("app", "1", "linux/amd64");
+    let client = plain_client(registry.host());
+    let list = "/v2/app/tags/list";
+    registry.fault(Fault::on("GET", list).hang().once());
+    let gone = image(format!("{}/app:gone", registry.host()));
+    gone.clone().within(Duration::from_millis(600)).of(&client).await;
+    let patient = gone.of(&client).await;
+    assert_eq!((patient.id(), patient.pulls()), ("tag-not-found", Some(false)), "{patient:?}");
+    assert_eq!(registry.count_of("GET", list), 2);
+}

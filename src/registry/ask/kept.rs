@@ -35,6 +35,9 @@ impl Registry {
         if let Some((found, age)) = disk.and_then(|disk| disk.present(key, how)) {
             return (Reply::Found(found), Some(age));
         }
+        if let Some(trouble) = place.refused() {
+            return (Reply::Trouble(trouble), None);
+        }
         let reply = self.client(place, sender).manifest(&key.target, digest).await;
         if !is_kept {
             return (reply, None);

@@ -2,7 +2,6 @@
 //! asked once for all who want to know at the same time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -13,15 +12,12 @@ use crate::diagnosis::evidence::{Origin, Reply, Repository, Trouble};
 use crate::image::Digest;
 use crate::image::reference::Target;
 use crate::registry::body;
-use crate::registry::cache::{Fact, Listing, ManifestKey, RepositoryKey};
+use crate::registry::cache::{Fact, Listing, ManifestKey, RepositoryKey, cut_at, has_more_time};
 use crate::registry::content::ACCEPT;
 use crate::registry::host::Host;
 use crate::registry::mask::Mask;
 use crate::registry::stats::Source;
 use crate::registry::transport::{Response, bad_answer};
-
-/// Too little time to ask anything in.
-const A_LITTLE: Duration = Duration::from_millis(50);
 
 /// At most this many tags are kept of a listing.
 const MAX_TAGS: usize = 10_000;
@@ -82,6 +78,9 @@ impl Registry {
 
     fn told(&self, place: &Place<'_>, fact: &Fact, from: Source) -> (Reply, Origin) {
         let (reply, origin) = fact.told(place.began, place.fresh, self.limits.stale);
+        if fact.was_throttled() {
+            return (reply, origin);
+        }
         let is_stale = matches!(origin, Origin::Stale(_));
         place.host.lane.counters.answered(if is_stale { Source::Stale } else { from });
         (reply, origin)
@@ -123,11 +122,23 @@ impl Registry {
             repository: place.reference.endpoint_repository().to_owned(),
             identity: sender.map(|candidate| self.identity(candidate)),
         };
-        let ask = async {
-            let listed = self.client(place, sender).tags().await;
-            Arc::new(self.read_tags(place.host, listed, place.mask))
-        };
-        self.facts.repositories.get_with_by_ref(&key, ask).await
+        loop {
+            let ask = async {
+                let listed = self.client(place, sender).tags().await;
+                Arc::new(match self.read_tags(place.host, listed, place.mask) {
+                    Listing::Untold(trouble) => match cut_at(&trouble, place.deadline) {
+                        Some(cut) => Listing::Cut(trouble, cut),
+                        None => Listing::Untold(trouble),
+                    },
+                    told => told,
+                })
+            };
+            let listing = self.facts.repositories.get_with_by_ref(&key, ask).await;
+            match listing.as_ref() {
+                Listing::Cut(_, cut) if has_more_time(place.deadline, Some(*cut)) => {}
+                _ => return listing,
+            }
+        }
     }
 
     fn read_tags(&self, host: &Host, listed: Result<Response, Trouble>, mask: &Mask) -> Listing {
@@ -182,10 +193,12 @@ impl Place<'_> {
     }
 
     /// Whether it will do, when it was just learnt: not what an earlier run was told where the
-    /// registry itself must be asked, nor the end of another's time where there is more.
+    /// registry itself must be asked, nor the end of another's time where there is more, nor what
+    /// another might not ask.
     fn takes(&self, fact: &Fact) -> bool {
-        let is_cut = fact.cut.is_some_and(|deadline| self.deadline > deadline + A_LITTLE);
-        !(is_cut || self.fresh && fact.kept.is_some())
+        let is_cut = has_more_time(self.deadline, fact.cut);
+        let is_anothers = fact.was_throttled() && !self.toll.was_refused();
+        !(is_cut || is_anothers || self.fresh && fact.kept.is_some())
     }
 }
 

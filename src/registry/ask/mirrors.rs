@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::known::FREE;
 use super::{Host, Place, Registry, sender};
 use crate::credential::Candidate;
 use crate::diagnosis::evidence::{By, Login, MirrorTry, Origin, Refusal, Reply, Trouble};
@@ -29,6 +30,7 @@ impl Way {
             began: Instant::now(),
             fresh: question.fresh,
             mask,
+            toll: &FREE,
         }
     }
 }

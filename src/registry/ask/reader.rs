@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{Place, Registry, sender};
 use crate::credential::Candidate;
 use crate::diagnosis::Question;
@@ -13,7 +15,7 @@ use crate::image::media_type::{Kind, kind};
 use crate::image::platform::{Agreement, Content, agreed};
 use crate::image::{Digest, Platform};
 use crate::registry::body;
-use crate::registry::cache::{Content as Cached, ContentKey, Part};
+use crate::registry::cache::{Content as Cached, ContentKey, Part, cut_at, has_more_time};
 use crate::registry::client::Client;
 use crate::registry::content::{self, ACCEPT, Listed, Manifest};
 use crate::registry::host::Host;
@@ -83,6 +85,18 @@ struct Asker {
 struct Failed {
     asker: Asker,
     unread: Unread,
+    /// The deadline that cut the reading short.
+    cut: Option<Instant>,
+}
+
+impl Failed {
+    fn new(asker: Asker, unread: Unread, deadline: Instant) -> Self {
+        let cut = match &unread {
+            Unread::Trouble(trouble) => cut_at(trouble, deadline),
+            Unread::Contents(_) => None,
+        };
+        Self { asker, unread, cut }
+    }
 }
 
 impl Reader<'_> {
@@ -175,12 +189,17 @@ impl Reader<'_> {
             let reading = async {
                 let read = self.fetch(part, digest);
                 let read = self.registry.kept_or_read(&key, self.client.mask, read).await;
-                read.map(Arc::new).map_err(|unread| Failed { asker: asker.clone(), unread })
+                let deadline = self.place.deadline;
+                read.map(Arc::new).map_err(|unread| Failed::new(asker.clone(), unread, deadline))
             };
             match self.registry.facts.contents.try_get_with_by_ref(&key, reading).await {
                 Ok(content) => return Ok(content),
-                Err(failed) if failed.asker == asker => return Err(failed.unread.clone()),
-                // Another registry, or another login, failed to give it.
+                Err(failed)
+                    if failed.asker == asker && !has_more_time(self.place.deadline, failed.cut) =>
+                {
+                    return Err(failed.unread.clone());
+                }
+                // Another registry, or another login, failed to give it, or in less time.
                 Err(_) => {}
             }
         }

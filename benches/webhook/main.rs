@@ -48,7 +48,8 @@ fn main() {
         "{:<58} {:>9} {:>8} {:>8} {:>8} {:>9}",
         "", "reviews/s", "p50 ms", "p99 ms", "CPU us", "upstream"
     );
-    let parts: [(&str, fn(&Bench<'_>)); 8] = [
+    type Part = (&'static str, fn(&Bench<'_>));
+    let parts: [Part; 8] = [
         ("cached", cached),
         ("ceiling", ceiling),
         ("images", images),
@@ -294,7 +295,7 @@ fn nodes(_: &Bench<'_>) {
         labels: (0..12).map(|label| (format!("example.com/{label}"), nth.to_string())).collect(),
         taints: vec![Taint { effect: "PreferNoSchedule".to_owned(), ..Taint::default() }],
         os: "linux".to_owned(),
-        architecture: if nth % 3 == 0 { "arm64" } else { "amd64" }.to_owned(),
+        architecture: if nth.is_multiple_of(3) { "arm64" } else { "amd64" }.to_owned(),
         runtime: "containerd://2.1.4".to_owned(),
         ..NodeView::default()
     };

@@ -264,19 +264,28 @@ async fn answer(
         }
     };
     let budget = budget.saturating_sub(started.elapsed());
-    let deciding = AssertUnwindSafe(app.webhook.decide(endpoint, &request, budget));
-    let decision = deciding.catch_unwind().await.unwrap_or_else(|_| {
-        app.metrics.panics.inc();
-        tracing::error!(uid = &*request.uid, "a fault of ours: the object is admitted unchecked");
+    let deciding = app.webhook.decide(endpoint, &request, budget);
+    let decision = survived(deciding, &app.metrics, &request.uid).await;
+    let verdict = tell(app, endpoint, &request, &decision, started.elapsed());
+    let bytes = decision.answer.to_bytes(&request.uid);
+    (verdict, ([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
+}
+
+/// A decision, whatever happens on the way to it: a fault of ours admits the object unchecked.
+async fn survived(
+    deciding: impl Future<Output = Decision>,
+    metrics: &Metrics,
+    uid: &str,
+) -> Decision {
+    AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or_else(|_| {
+        metrics.panics.inc();
+        tracing::error!(uid, "a fault of ours: the object is admitted unchecked");
         Decision {
             answer: Answer::warn("pullproof met a fault of its own; the images were not checked"),
             exempt: Some("failed"),
             ..Decision::default()
         }
-    });
-    let verdict = tell(app, endpoint, &request, &decision, started.elapsed());
-    let bytes = decision.answer.to_bytes(&request.uid);
-    (verdict, ([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
+    })
 }
 
 const BUSY: (StatusCode, &str) =
@@ -363,4 +372,21 @@ fn tell(
         }
     }
     verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn f49_a_panic_admits_its_own_review_with_a_warning_and_is_counted() {
+        let metrics = Metrics::default();
+        let broken = async { panic!("a fault") };
+        let decision = survived(broken, &metrics, "u").await;
+        assert!(decision.answer.denied.is_none() && decision.answer.warnings.len() == 1);
+        assert_eq!((decision.exempt, metrics.panics.get()), (Some("failed"), 1));
+        let well = async { Decision::default() };
+        assert!(survived(well, &metrics, "u").await.answer.warnings.is_empty());
+        assert_eq!(metrics.panics.get(), 1);
+    }
 }

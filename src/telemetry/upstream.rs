@@ -1,4 +1,4 @@
-//! What registries cost and gave, as metrics: the counts of [`Stats`](crate::registry::Stats) under
+//! What registries cost and gave, as metrics: the counts of [`Stats`] under
 //! names out of a closed set, taken whole at each scrape.
 
 use std::collections::BTreeMap;

@@ -247,3 +247,29 @@ async fn f45_a_certificate_is_swapped_under_load_and_a_broken_pair_keeps_the_old
     assert_eq!(log.matches("the certificate was changed").count(), 1, "{log}");
     assert_eq!(log.matches("can not be used").count(), 1, "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f46_without_file_descriptors_it_waits_and_recovers_when_there_are_some() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let program = Program::start(&[]);
+    let few = Rlimit { current: Some(64), maximum: Some(64) };
+    prlimit(Some(Pid::from_child(&program.child)), Resource::Nofile, few).unwrap();
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        held.push(tokio::net::TcpStream::connect(&program.address).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(held);
+    let url = format!("https://{}/validate?timeout=5s", program.address);
+    let client = client(&program.authority).build().unwrap();
+    let mut tries = 0;
+    loop {
+        let sent = client.post(&url).body(review(pod(&[])).to_string()).send().await;
+        if sent.is_ok_and(|answer| answer.status() == 200) {
+            break;
+        }
+        tries += 1;
+        assert!(tries < 100, "it does not recover");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

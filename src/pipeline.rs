@@ -107,6 +107,8 @@ pub struct Known {
 struct Around<'l> {
     landing: Option<&'l Landing>,
     fresh: bool,
+    /// What pulls needs no words.
+    is_brief: bool,
     /// Platforms of a flag count instead of those of the nodes; else beside them.
     instead: bool,
 }
@@ -188,6 +190,7 @@ impl Road<'_> {
         let around = |workload: &Workload| Around {
             landing: known.landings.get(&workload.constraints),
             fresh: false,
+            is_brief: false,
             instead: true,
         };
         self.walk(extraction, &login, &around, progress).await
@@ -233,8 +236,12 @@ impl Road<'_> {
     /// not answered by the deadline is inconclusive.
     pub async fn review(&self, uses: Vec<ImageUse>, around: &Surroundings) -> Vec<Answered> {
         let login = |_: &Workload| Arc::clone(&around.login);
-        let each =
-            Around { landing: around.landing.as_deref(), fresh: around.fresh, instead: false };
+        let each = Around {
+            landing: around.landing.as_deref(),
+            fresh: around.fresh,
+            is_brief: true,
+            instead: false,
+        };
         let groups = self.groups(uses, &login, &around.labels, &|_| each);
         let bench = Bench { labels: &around.labels, waivers: Waivers::default() };
         let own = self.own_logins();
@@ -356,12 +363,13 @@ impl Road<'_> {
             return known((why, None), not_asked(reference, why));
         }
         let constraints = &found.workload.constraints;
-        let Around { landing, fresh, instead } = around;
+        let Around { landing, fresh, is_brief, instead } = around;
         let asked = Asked { platforms: &self.options.platforms, instead };
         let wanted = wants::platforms(self.policies, subject, constraints, asked, landing);
-        let (mut question, context) =
+        let (mut question, mut context) =
             self.question(found, reference, login, &host, wanted.keys().cloned().collect());
         question.fresh = fresh;
+        context.is_brief = is_brief;
         if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
             question.runtimes.clone_from(&landing.runtimes);
         }
@@ -416,6 +424,7 @@ impl Road<'_> {
             pod_login,
             own_only: self.options.credentials == Credentials::Own,
             own_failures: Vec::new(),
+            is_brief: false,
         };
         let runtimes = match self.options.runtimes.as_slice() {
             [] => vec![Runtime::ContainerdLocal, Runtime::ContainerdTransfer, Runtime::Crio],

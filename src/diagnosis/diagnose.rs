@@ -20,7 +20,9 @@ pub fn diagnose(question: &Question, answer: &Answer, context: &Context) -> Diag
     if let Some(unknown) = without_right(&diagnosis, &words) {
         diagnosis = unknown;
     }
-    diagnosis.evidence = seen::evidence(answer);
+    if !(context.is_brief && diagnosis.outcome == Outcome::Pullable) {
+        diagnosis.evidence = seen::evidence(answer);
+    }
     diagnosis.age = answer.found().and_then(|(attempt, _)| attempt.origin.age_worth_telling());
     add_login_findings(&mut diagnosis, &words);
     diagnosis.remarks.extend(advice::remarks(&diagnosis.outcome, &words));

@@ -36,6 +36,8 @@ pub struct Context {
     pub own_only: bool,
     /// Why logins of the person's own could not be had.
     pub own_failures: Vec<String>,
+    /// Nobody reads what is said of an image that pulls, so its evidence is not put into words.
+    pub is_brief: bool,
 }
 
 /// What is known of the credentials of a Pod.

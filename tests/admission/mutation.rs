@@ -256,8 +256,7 @@ impl Images {
                 let good = self.0[..2].iter().position(|it| *it == text);
                 if let Some(nth) = good.filter(|_| place[policy] != "Never") {
                     place[image] = json!(format!("{text}@{}", digests[nth]));
-                    let kept = if field == "volumes" { format!("volume/{name}") } else { name };
-                    originals.insert(kept, json!(text));
+                    originals.insert(name, json!(text));
                 }
             }
         }

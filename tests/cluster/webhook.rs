@@ -450,9 +450,16 @@ async fn a_dry_run_raises_no_event() {
             "kind": "ReplicaSet", "name": "web", "uid": uid, "controller": true}]);
         pod
     };
-    let said = place.create(&owned("rehearsed"), true);
+    // As the controller: an owner that a person writes into a Pod counts for nothing.
+    let create = |pod: &Value, dry: &str| {
+        let maker = "--as=system:serviceaccount:kube-system:replicaset-controller";
+        let line = ["create", "-n", &place.namespace, maker, dry, "-f", "-"];
+        place.cluster.kubectl_with(&line, &pod.to_string())
+    };
+    place.create(&owned("forged"), true).expect_refused();
+    let said = create(&owned("rehearsed"), "--dry-run=server");
     assert!(said.ok && said.errors.contains("[tag-not-found]"), "{}", said.errors);
-    place.create(&owned("meant"), false).expect_ok();
+    create(&owned("meant"), "--dry-run=none").expect_ok();
     let events = until("the Event of what was meant", async || {
         let events = place.get(&["events.events.k8s.io"]).to_string();
         events.contains("shop/web:meant").then_some(events)

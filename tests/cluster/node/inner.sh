@@ -178,6 +178,8 @@ END
 run kubelet kubelet --config "$dir/kubelet.yaml" --kubeconfig "$KUBECONFIG" --root-dir "$dir/kubelet" \
   --cert-dir "$dir/kubelet-pki" --hostname-override node1 --node-ip $node
 waiting_for kubelet kubectl wait --for=condition=Ready --timeout=60s node/node1
+# A controller makes it, and without it no Pod is admitted.
+waiting_for controllers kubectl get serviceaccount default
 touch "$dir/ready"
 while :; do
   sleep 3600 &

@@ -102,8 +102,11 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de
 
 /// Reads a request from a body.
 pub fn parse(body: &[u8]) -> Result<Request<'_>, NoReview> {
+    // Once for all, and not for each string.
+    let text = std::str::from_utf8(body)
+        .map_err(|error| NoReview::Json(format!("no UTF-8 at byte {}", error.valid_up_to())))?;
     let review: Review<'_> =
-        serde_json::from_slice(body).map_err(|error| NoReview::Json(position(&error)))?;
+        serde_json::from_str(text).map_err(|error| NoReview::Json(position(&error)))?;
     if review.api_version != API_VERSION || review.kind != KIND {
         return Err(NoReview::OtherKind);
     }

@@ -2,6 +2,7 @@
 //! policy only wants counted.
 
 use super::handler::Case;
+use super::review::MAX_NAME;
 use super::words;
 use crate::cluster::events::Note;
 use crate::diagnosis::{Certainty, Outcome};
@@ -33,6 +34,11 @@ impl Case<'_> {
                     &owner.uid,
                 ),
             };
+            // An object brings these itself: the API server has no such owner.
+            let names = [&*about.api_version, &about.kind, &about.name, uid];
+            if names.iter().any(|name| name.len() > MAX_NAME) {
+                continue;
+            }
             cluster.events.tell(Note {
                 about,
                 uid: uid.clone().into_owned(),

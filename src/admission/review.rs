@@ -23,7 +23,13 @@ pub enum NoReview {
     NoRequest,
     #[error("the request has no uid")]
     NoUid,
+    #[error("the request's {0} is longer than {MAX_NAME} bytes")]
+    TooLong(&'static str),
 }
+
+/// No object, kind or namespace has a longer name. Names are logged, told as Events and kept as keys,
+/// so what is longer goes no further.
+pub const MAX_NAME: usize = 253;
 
 #[derive(Deserialize)]
 struct Review<'a> {
@@ -114,7 +120,27 @@ pub fn parse(body: &[u8]) -> Result<Request<'_>, NoReview> {
     if request.uid.is_empty() {
         return Err(NoReview::NoUid);
     }
-    Ok(request)
+    let too_long = request.names().into_iter().find(|(_, name)| name.len() > MAX_NAME);
+    match too_long.map(|(field, _)| field) {
+        Some(field) => Err(NoReview::TooLong(field)),
+        None => Ok(request),
+    }
+}
+
+impl Request<'_> {
+    /// The names of the request by their fields, and not those inside its object.
+    fn names(&self) -> [(&'static str, &str); 8] {
+        [
+            ("uid", &self.uid),
+            ("namespace", &self.namespace),
+            ("name", &self.name),
+            ("operation", &self.operation),
+            ("subResource", &self.sub_resource),
+            ("kind", &self.kind.kind),
+            ("kind's group", &self.kind.group),
+            ("kind's version", &self.kind.version),
+        ]
+    }
 }
 
 /// Where and what kind; the words of the parser may repeat the body.

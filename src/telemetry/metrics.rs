@@ -66,7 +66,7 @@ impl Default for Metrics {
         let results = Family::default();
         registry.register("results", "Images judged, by cause", results.clone());
         let review_seconds = Histogram::new(SECONDS);
-        let help = "Time from a review's last byte to its answer";
+        let help = "Time from a review's headers to its answer";
         registry.register("review_seconds", help, review_seconds.clone());
         let own_seconds = Histogram::new(SECONDS);
         let help = "Time of a review that was not spent waiting for anybody";

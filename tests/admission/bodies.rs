@@ -58,6 +58,21 @@ async fn b05_another_version_or_kind_and_a_missing_or_odd_uid_are_status_400() {
     answer.warns("could not read this object");
 }
 
+/// Names are kept as keys, logged and told as Events: what no object can be called goes no further.
+#[tokio::test]
+async fn names_longer_than_any_object_has_are_status_400() {
+    let hook = Setup::of(&[]).start().await;
+    let long = "n".repeat(1 << 20);
+    for field in ["uid", "namespace", "name", "operation", "subResource"] {
+        let body = with(review(pod(&["app"])), field, long.clone()).to_string();
+        refused(&hook, body, 400, field).await;
+    }
+    let mut kind = review(pod(&["app"]));
+    kind["request"]["kind"]["kind"] = json!(long);
+    refused(&hook, kind.to_string(), 400, "kind").await;
+    hook.send("validate", &with(review(pod(&[])), "name", "n".repeat(253))).await.silent();
+}
+
 #[tokio::test]
 async fn b03_deep_nesting_is_refused_or_never_walked() {
     let hook = Setup::default().deny().start().await;

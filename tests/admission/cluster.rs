@@ -364,6 +364,28 @@ async fn an_image_that_no_node_pulls_is_never_denied() {
 }
 
 #[tokio::test]
+async fn a_namespace_whose_labels_are_not_known_is_refused_nothing_and_changed_in_nothing() {
+    const SHOP: &str = "/api/v1/namespaces/shop";
+    let registry = registry().await;
+    let selector = json!({"matchExpressions": [{"key": "free", "operator": "DoesNotExist"}]});
+    let spec = json!({"match": {"namespaceSelector": selector}, "action": "Deny", "pin": true});
+    let (gone, good) = (image(&registry, "app:gone"), image(&registry, "app:1"));
+    let setup = || Setup::of(&[registry.host()]).policy("strict", spec.clone());
+    let api = api().await;
+    api.put(SHOP, json!({"kind": "Namespace", "metadata": {"name": "shop"}}));
+    let hook = setup().start_in(&api).await;
+    judged(&hook, pod(&[&gone])).await.denies("app:gone");
+    assert!(!hook.mutate(pod(&[&good])).await.patch().is_empty());
+    // Nobody can tell whether the namespace is free of the policy.
+    api.fail(SHOP, Fault::Status(500));
+    let hook = setup().start_in(&api).await;
+    judged(&hook, pod(&[&gone])).await.warns("app:gone");
+    assert!(hook.mutate(pod(&[&good])).await.patch().is_empty());
+    let hook = setup().start().await;
+    judged(&hook, pod(&[&gone])).await.warns("app:gone");
+}
+
+#[tokio::test]
 async fn events_are_raised_for_owned_pods_and_never_on_a_dry_run() {
     let (api, registry) = (api().await, registry().await);
     let hook = Setup::of(&[registry.host()]).start_in(&api).await;
@@ -382,6 +404,10 @@ async fn events_are_raised_for_owned_pods_and_never_on_a_dry_run() {
         (&json!("ReplicaSet"), &json!("web-5d9"))
     );
     assert_eq!(event["reason"], "ImageWillNotPull");
+    // No object has such a name, so somebody made it up.
+    let mut forged = owned_pod(&image(&registry, "app:gone"));
+    forged["metadata"]["ownerReferences"][0]["name"] = json!("n".repeat(1 << 20));
+    hook.validate(forged).await.warns("app:gone");
     // A Pod of its own has somebody who reads the answer.
     hook.validate(pod(&[&image(&registry, "app:gone")])).await.warns("app:gone");
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -93,6 +93,10 @@ async fn an_open_breaker_is_told() {
     }
     let line = format!("pullproof_breaker_open{{registry=\"{}\"}}", registry.host());
     assert_eq!(hook.metric(&line), 1.0, "{}", hook.metrics());
+    // But to nobody who sends reviews: what was seen last tells what stands behind an address.
+    let answer = hook.validate(pod(&[&image(&registry, "app:9")])).await;
+    answer.warns("[no-answer]");
+    assert!(!answer.text().contains("503") && !answer.text().contains("last"), "{answer:?}");
 }
 
 #[tokio::test]

@@ -61,8 +61,8 @@ pub struct Logins {
     made: Mutex<HashMap<Key, Arc<Login>>>,
 }
 
-const DEFAULT_NAMESPACE: &str = "default";
-const DEFAULT_ACCOUNT: &str = "default";
+pub const DEFAULT_NAMESPACE: &str = "default";
+pub const DEFAULT_ACCOUNT: &str = "default";
 /// What was not among the files is listed up to this many names.
 const LISTED: usize = 10;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Group, Task};
+use super::questions::{Group, Task};
 use crate::diagnosis::{Cause, Diagnosis, Listed, Outcome, Reason, without_asking};
 use crate::image::ImageUse;
 use crate::manifest::placeholder;

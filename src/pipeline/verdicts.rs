@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{DEFAULT_ACCOUNT, DEFAULT_NAMESPACE, Labels, Road, place_of_use, subject};
+use super::places::place_of_use;
+use super::{Labels, Road, subject};
 use crate::diagnosis::{Cause, Certainty, Diagnosis, Listed, Outcome, without_asking};
 use crate::image::usage::Ownership;
 use crate::image::{ImageUse, Platform};
+use crate::logins::{DEFAULT_ACCOUNT, DEFAULT_NAMESPACE};
 use crate::manifest::Broken;
 use crate::policy::matching::Subject;
 use crate::policy::waiver::judge_rest;

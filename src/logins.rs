@@ -61,7 +61,9 @@ pub struct Logins {
     made: Mutex<HashMap<Key, Arc<Login>>>,
 }
 
+/// Where an object lands whose manifest names no namespace.
 pub const DEFAULT_NAMESPACE: &str = "default";
+/// The ServiceAccount of a Pod that names none.
 pub const DEFAULT_ACCOUNT: &str = "default";
 /// What was not among the files is listed up to this many names.
 const LISTED: usize = 10;

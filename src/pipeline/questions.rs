@@ -11,12 +11,12 @@ use crate::credential::{Candidate, Source};
 use crate::diagnosis::{Context, Diagnosis, PodLogin, Question};
 use crate::image::platform::Runtime;
 use crate::image::usage::Workload;
-use crate::image::{ImageUse, Platform, Reference, Role};
+use crate::image::{ImageUse, Platform, Role};
 use crate::logins::Login;
 use crate::policy::matching::Subject;
-use crate::policy::wants::{self, Asked, Wanted, Whose};
+use crate::policy::wants::{self, Asked, Landing, Wanted, Whose};
 use crate::registry::identity::Identity;
-use crate::settings::{HostSettings, NodeCredentials};
+use crate::settings::NodeCredentials;
 
 /// Uses that ask the same thing.
 pub(super) struct Group {
@@ -142,29 +142,9 @@ impl Road<'_> {
             return known((why, None), not_asked(reference, why));
         }
         let constraints = &found.workload.constraints;
-        let Around { landing, fresh, is_brief, instead } = around;
-        let asked = Asked { platforms: &self.options.platforms, instead };
-        let wanted = wants::platforms(self.policies, subject, constraints, asked, landing);
-        let (mut question, mut context) =
-            self.question(found, reference, login, &host, wanted.keys().cloned().collect());
-        question.fresh = fresh;
-        context.is_brief = is_brief;
-        if let Some(landing) = landing.filter(|landing| !landing.runtimes.is_empty()) {
-            question.runtimes.clone_from(&landing.runtimes);
-        }
-        (None, Task::Ask(Box::new(question), Box::new(context)), wanted)
-    }
-
-    fn question(
-        &self,
-        found: &ImageUse,
-        reference: &Reference,
-        login: &Login,
-        host: &HostSettings,
-        platforms: Vec<Platform>,
-    ) -> (Question, Context) {
-        let name = reference.keyring_lookup();
-        let candidates = login.keyring.lookup(name).candidates;
+        let asked = Asked { platforms: &self.options.platforms, instead: around.instead };
+        let wanted = wants::platforms(self.policies, subject, constraints, asked, around.landing);
+        let candidates = login.keyring.lookup(reference.keyring_lookup()).candidates;
         let mut pod_login = login.known.clone();
         if !candidates.is_empty() {
             pod_login.without_entry.clear();
@@ -177,14 +157,24 @@ impl Road<'_> {
             pod_login,
             own_only: self.options.credentials == Credentials::Own,
             own_failures: Vec::new(),
-            is_brief: false,
+            is_brief: around.is_brief,
         };
-        let runtimes = match self.options.runtimes.as_slice() {
-            [] => vec![Runtime::ContainerdLocal, Runtime::ContainerdTransfer, Runtime::Crio],
-            named => named.to_vec(),
+        let question = Question {
+            reference: reference.clone(),
+            candidates,
+            own: Vec::new(),
+            platforms: wanted.keys().cloned().collect(),
+            runtimes: self.runtimes(around.landing),
+            fresh: around.fresh,
         };
-        let (reference, own, fresh) = (reference.clone(), Vec::new(), false);
-        (Question { reference, candidates, own, platforms, runtimes, fresh }, context)
+        (None, Task::Ask(Box::new(question), Box::new(context)), wanted)
+    }
+
+    /// Those of the nodes where they are known, else those the run was told of, else all.
+    fn runtimes(&self, landing: Option<&Landing>) -> Vec<Runtime> {
+        let of_nodes = landing.map(|landing| &landing.runtimes).filter(|known| !known.is_empty());
+        let known = of_nodes.unwrap_or(&self.options.runtimes);
+        if known.is_empty() { Runtime::ALL.to_vec() } else { known.clone() }
     }
 }
 

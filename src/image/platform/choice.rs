@@ -39,6 +39,10 @@ pub enum Runtime {
     Crio,
 }
 
+impl Runtime {
+    pub const ALL: [Self; 3] = [Self::ContainerdLocal, Self::ContainerdTransfer, Self::Crio];
+}
+
 /// What a node does with an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
@@ -235,9 +239,6 @@ pub fn agreed(runtimes: &[Runtime], node: &Platform, image: &Content) -> Agreeme
 mod tests {
     use super::*;
 
-    const EVERY: [Runtime; 3] =
-        [Runtime::ContainerdLocal, Runtime::ContainerdTransfer, Runtime::Crio];
-
     fn entry(platform: Option<&str>, config: Option<&str>) -> Entry {
         let parse = |text: &str| Platform::parse(text).unwrap();
         let content = Content::Manifest { config: config.map(parse) };
@@ -248,13 +249,13 @@ mod tests {
     fn asks_for_the_config_only_when_it_decides() {
         let node = Platform::new("linux", "amd64");
         let unread = Content::Index(vec![entry(Some("linux/arm64"), None), entry(None, None)]);
-        assert_eq!(agreed(&EVERY, &node, &unread), Agreement::NeedsConfig(vec![1]));
+        assert_eq!(agreed(&Runtime::ALL, &node, &unread), Agreement::NeedsConfig(vec![1]));
         assert_eq!(choose(Runtime::Crio, &node, &unread), Choice::Chosen(vec![1]));
         let read = |config| Content::Index(vec![entry(None, Some(config))]);
-        assert_eq!(agreed(&EVERY, &node, &read("linux/amd64")), Agreement::All);
-        assert_eq!(agreed(&EVERY, &node, &read("linux/arm64")), Agreement::Differ);
+        assert_eq!(agreed(&Runtime::ALL, &node, &read("linux/amd64")), Agreement::All);
+        assert_eq!(agreed(&Runtime::ALL, &node, &read("linux/arm64")), Agreement::Differ);
         let labelled = Content::Index(vec![entry(Some("linux/amd64"), None)]);
-        assert_eq!(agreed(&EVERY, &node, &labelled), Agreement::All);
+        assert_eq!(agreed(&Runtime::ALL, &node, &labelled), Agreement::All);
     }
 
     #[test]
@@ -298,7 +299,7 @@ mod tests {
     #[test]
     fn no_entry_is_no_match() {
         let node = Platform::new("linux", "amd64");
-        assert_eq!(agreed(&EVERY, &node, &Content::Index(Vec::new())), Agreement::None);
+        assert_eq!(agreed(&Runtime::ALL, &node, &Content::Index(Vec::new())), Agreement::None);
         assert_eq!(agreed(&[], &node, &Content::Index(Vec::new())), Agreement::All);
     }
 }

@@ -118,7 +118,7 @@ pub async fn ask(settings: &Settings, client: &Registry, question: &Question) ->
     let host = settings.registries.host(registry);
     let context = Context {
         asker: "Deployment shop/web".to_owned(),
-        nodes_may_log_in: host.node_credentials(registry) == NodeCredentials::Unknown,
+        nodes_may_log_in: host.node_credentials.map(|it| it == NodeCredentials::Unknown),
         pod_login: PodLogin { is_known: true, ..PodLogin::default() },
         ..Context::default()
     };

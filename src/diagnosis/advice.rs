@@ -53,6 +53,12 @@ impl Words<'_> {
         if self.own_counts() { "the request" } else { &self.context.asker }
     }
 
+    /// Whether nodes may have a login of their own for the registry.
+    pub fn nodes_may_log_in(&self) -> bool {
+        let usual = || families::nodes_log_in(self.question.reference.registry());
+        self.context.nodes_may_log_in.unwrap_or_else(usual)
+    }
+
     /// Nobody but the person asks, so their own logins are what is judged.
     pub fn own_counts(&self) -> bool {
         self.context.asker.is_empty() || self.context.own_only
@@ -310,10 +316,10 @@ pub(super) fn remarks(outcome: &Outcome, words: &Words<'_>) -> Vec<String> {
         );
         return remarks;
     }
-    if context.nodes_may_log_in {
+    if words.nodes_may_log_in() {
         only(format!("nodes usually bring a login of their own for {}", words.registry()));
     }
-    if cause.is_about_login() && !context.nodes_may_log_in && !context.pod_login.unread.is_empty() {
+    if cause.is_about_login() && !words.nodes_may_log_in() && !context.pod_login.unread.is_empty() {
         let unread = context.pod_login.unread.join(", ");
         only(format!("{unread} could not be read here and may bring the login"));
     }

@@ -189,7 +189,7 @@ fn certainty(cause: Cause, words: &Words<'_>) -> Certainty {
     // Where everything is public no login that could not be read would find more.
     let login_helps = cause != Cause::AbsentOrPrivate
         || !families::holds_nothing_private(words.registry(), words.repository());
-    let login_unknown = context.nodes_may_log_in
+    let login_unknown = words.nodes_may_log_in()
         || (login_helps && !context.pod_login.unread.is_empty())
         || (context.own_only && !context.asker.is_empty())
         || (login_helps && advice::own_login_decides(words));

@@ -125,7 +125,7 @@ pub(super) fn codes_tell(registry: &str) -> bool {
 }
 
 /// Whether nodes normally have a login of their own for this registry.
-pub(crate) fn nodes_log_in(registry: &str) -> bool {
+pub(super) fn nodes_log_in(registry: &str) -> bool {
     of(registry).nodes_log_in
 }
 

@@ -5,7 +5,7 @@ pub mod advice;
 pub mod cause;
 pub mod diagnose;
 pub mod evidence;
-pub(crate) mod families;
+mod families;
 pub mod kubelet;
 mod platforms;
 pub mod question;

@@ -29,8 +29,8 @@ pub struct Context {
     pub asker: String,
     /// The image is mounted and not run.
     pub is_volume: bool,
-    /// Nodes may have a login of their own for this registry.
-    pub nodes_may_log_in: bool,
+    /// Nodes may have a login of their own for this registry; `None`: as is usual for its like.
+    pub nodes_may_log_in: Option<bool>,
     pub pod_login: PodLogin,
     /// The person wants their own logins tried and nothing said about the Pod's.
     pub own_only: bool,

@@ -152,8 +152,7 @@ impl Road<'_> {
         let context = Context {
             asker: asker(&found.workload),
             is_volume: found.role == Role::Volume,
-            nodes_may_log_in: host.node_credentials(reference.registry())
-                == NodeCredentials::Unknown,
+            nodes_may_log_in: host.node_credentials.map(|it| it == NodeCredentials::Unknown),
             pod_login,
             own_only: self.options.credentials == Credentials::Own,
             own_failures: Vec::new(),

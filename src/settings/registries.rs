@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use super::Error;
 use super::mirrors::{self, CertsFolder, Endpoint, Route};
-use crate::diagnosis::families;
 use crate::policy::glob::Glob;
 
 /// Largest `registries.toml` and largest CA file, in bytes.
@@ -192,17 +191,6 @@ impl Registries {
     }
 }
 
-impl HostSettings {
-    /// Whether nodes may have a login of their own for this registry.
-    pub fn node_credentials(&self, registry: &str) -> NodeCredentials {
-        let by_family = || match families::nodes_log_in(registry) {
-            true => NodeCredentials::Unknown,
-            false => NodeCredentials::None,
-        };
-        self.node_credentials.unwrap_or_else(by_family)
-    }
-}
-
 enum HostError {
     Invalid(String),
     Settings(Error),
@@ -324,29 +312,6 @@ mod tests {
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
-        }
-    }
-
-    #[test]
-    fn cloud_registries_may_have_node_logins() {
-        for host in [
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
-            "gcr.io",
-            "eu-docker.pkg.dev",
-            "a.azurecr.io",
-        ] {
-            assert_eq!(
-                HostSettings::default().node_credentials(host),
-                NodeCredentials::Unknown,
-                "{host}"
-            );
-        }
-        for host in ["docker.io", "ghcr.io", "registry.internal:5000", "evil-amazonaws.com"] {
-            assert_eq!(
-                HostSettings::default().node_credentials(host),
-                NodeCredentials::None,
-                "{host}"
-            );
         }
     }
 

@@ -159,7 +159,7 @@ async fn denials_of_every_kind_are_certain_to_fail_and_say_no_more_than_they_kno
 async fn a_finding_about_logins_is_likely_where_nodes_log_in_or_a_secret_was_not_read() {
     let registry = registry(Config::bearer().private("app", &["ci"])).await;
     let client = plain_client(registry.host());
-    let nodes = app(&registry).knowing(|context| context.nodes_may_log_in = true);
+    let nodes = app(&registry).knowing(|context| context.nodes_may_log_in = Some(true));
     let unread = app(&registry).knowing(|context| {
         context.pod_login.is_known = false;
         context.pod_login.unread = vec!["secret pull".to_owned()];
@@ -172,7 +172,7 @@ async fn a_finding_about_logins_is_likely_where_nodes_log_in_or_a_secret_was_not
     assert!(!app(&registry).of(&client).await.is_likely());
     let tag = image(format!("{}/open:2", registry.host()));
     registry.push_image("open", "1", "linux/amd64");
-    let asked = tag.knowing(|context| context.nodes_may_log_in = true).of(&client).await;
+    let asked = tag.knowing(|context| context.nodes_may_log_in = Some(true)).of(&client).await;
     assert_eq!((asked.id(), asked.is_likely()), ("tag-not-found", false), "no login makes a tag");
 }
 

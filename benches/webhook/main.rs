@@ -27,6 +27,10 @@ use serde_json::{Value, json};
 use served::{Place, server_cpu};
 use support::{Answer, Config, FakeRegistry, Fault, media_type, sha256};
 
+/// That of the image, in which the webhook runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Bytes of a review, about those of a Pod from a Deployment as an API server sends it.
 const REVIEW: usize = 6 << 10;
 const RATE: u32 = 2000;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::exempt;
-use super::object::{self, Admitted};
+use super::object::{Admitted, Shape};
 use super::review::{Answer, Request};
 use super::sources::Sources;
 use super::throttle::Throttle;
@@ -85,10 +85,10 @@ impl Webhook {
         if let Some(why) = exempt::by_request(request) {
             return Decision::exempt(why);
         }
-        let Some(raw) = request.object else { return Decision::exempt("no-object") };
-        let object = match object::read(&request.kind, raw) {
-            None => return Decision::exempt("kind"),
-            Some(Ok(object)) => object,
+        let Some(shape) = Shape::of(&request.kind) else { return Decision::exempt("kind") };
+        let object = match &request.object {
+            None => return Decision::exempt("no-object"),
+            Some(Ok(object)) => Admitted::new(shape, object),
             // The API server has read it before us; whoever sent this is no API server.
             Some(Err(_)) => {
                 let answer =
@@ -102,8 +102,8 @@ impl Webhook {
         if endpoint == Endpoint::Mutate && !(object.is_pod() && request.operation == "CREATE") {
             return Decision::exempt("kind");
         }
-        let old = request.old_object.filter(|_| request.operation == "UPDATE");
-        let old = old.and_then(|raw| object::read(&request.kind, raw)).and_then(Result::ok);
+        let old = request.old_object.as_ref().filter(|_| request.operation == "UPDATE");
+        let old = old.and_then(|old| old.as_ref().ok()).map(|old| Admitted::new(shape, old));
         let uses = exempt::changed(object.uses(request), old.as_ref());
         let Some(first) = uses.first() else { return Decision::exempt("unchanged") };
         let policies = self.sources.policies.now();

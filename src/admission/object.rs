@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -15,25 +15,31 @@ use crate::image::usage::{
 };
 use crate::image::{PullPolicy, Reference, Role};
 
-/// A Pod as far as admission looks at it: most reviews are of Pods, so it is read in one go.
-#[derive(Debug, Deserialize)]
-struct Pod<'a> {
+/// A Pod or what makes Pods, whose kind says where the Pod spec stands. One shape for all kinds, so
+/// that a review is read in one go: no field of one means something else in another.
+#[derive(Debug, Default, Deserialize)]
+pub struct Object<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
-    metadata: Metadata<'a>,
+    pub metadata: Metadata<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    spec: PodSpec<'a>,
-}
-
-/// Any other object, whose kind says where its Pod spec stands.
-#[derive(Debug, Deserialize)]
-struct Object<'a> {
-    #[serde(borrow, default, deserialize_with = "or_default")]
-    metadata: Metadata<'a>,
-    #[serde(borrow, default)]
-    spec: Option<&'a RawValue>,
+    spec: Spec<'a>,
     /// Of a PodTemplate, which has no spec.
     #[serde(borrow, default)]
-    template: Option<&'a RawValue>,
+    template: Option<Template<'a>>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads an object alone.
+    pub fn read(raw: &'a RawValue) -> serde_json::Result<Box<Self>> {
+        serde_json::from_str(raw.get())
+    }
+}
+
+/// What Pods or Jobs are made from.
+#[derive(Debug, Default, Deserialize)]
+struct Template<'a> {
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    spec: Spec<'a>,
 }
 
 /// `metadata`, as far as it is looked at.
@@ -84,10 +90,10 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// A Pod spec, as far as it decides what is pulled and how.
+/// A Pod spec, as far as it decides what is pulled and how, or the spec of what makes Pods.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PodSpec<'a> {
+pub struct Spec<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     init_containers: Vec<Container<'a>>,
     #[serde(borrow, default, deserialize_with = "or_default")]
@@ -111,6 +117,12 @@ pub struct PodSpec<'a> {
     node_name: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     os: Named<'a>,
+    /// Of a workload.
+    #[serde(borrow, default)]
+    template: Option<Box<Template<'a>>>,
+    /// Of a CronJob.
+    #[serde(borrow, default)]
+    job_template: Option<Box<Template<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -222,80 +234,68 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Where the Pod spec of a kind stands.
-fn prefix(kind: &Kind<'_>) -> Option<&'static str> {
-    match (&*kind.group, &*kind.kind) {
-        ("", "Pod") => Some("spec"),
-        ("", "PodTemplate") => Some("template.spec"),
-        ("", "ReplicationController")
-        | ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
-        | ("batch", "Job") => Some("spec.template.spec"),
-        ("batch", "CronJob") => Some("spec.jobTemplate.spec.template.spec"),
-        _ => None,
+/// Where an object has its Pod spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    Pod,
+    PodTemplate,
+    Workload,
+    CronJob,
+}
+
+impl Shape {
+    /// That of a kind; `None` where it makes no Pods.
+    pub fn of(kind: &Kind<'_>) -> Option<Self> {
+        match (&*kind.group, &*kind.kind) {
+            ("", "Pod") => Some(Self::Pod),
+            ("", "PodTemplate") => Some(Self::PodTemplate),
+            ("", "ReplicationController")
+            | ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+            | ("batch", "Job") => Some(Self::Workload),
+            ("batch", "CronJob") => Some(Self::CronJob),
+            _ => None,
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Pod => "spec",
+            Self::PodTemplate => "template.spec",
+            Self::Workload => "spec.template.spec",
+            Self::CronJob => "spec.jobTemplate.spec.template.spec",
+        }
+    }
+
+    fn pod_spec<'o, 'a>(self, object: &'o Object<'a>) -> Option<&'o Spec<'a>> {
+        let made = |spec: &'o Spec<'a>| spec.template.as_ref().map(|template| &template.spec);
+        match self {
+            Self::Pod => Some(&object.spec),
+            Self::PodTemplate => object.template.as_ref().map(|template| &template.spec),
+            Self::Workload => made(&object.spec),
+            Self::CronJob => object.spec.job_template.as_ref().and_then(|jobs| made(&jobs.spec)),
+        }
     }
 }
 
+static EMPTY: LazyLock<Spec<'static>> = LazyLock::new(Spec::default);
+
 /// An object with the Pod spec that it is or makes.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Admitted<'a> {
-    pub metadata: Metadata<'a>,
-    pub spec: PodSpec<'a>,
-    prefix: &'static str,
-    is_pod: bool,
-}
-
-/// Reads an object of a kind; `None` for a kind that makes no Pods.
-pub fn read<'a>(kind: &Kind<'_>, object: &'a RawValue) -> Option<serde_json::Result<Admitted<'a>>> {
-    let prefix = prefix(kind)?;
-    Some(Admitted::read(kind, prefix, object))
-}
-
-#[derive(Deserialize, Default)]
-struct WithSpec<'a> {
-    #[serde(borrow, default)]
-    spec: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-struct WithTemplate<'a> {
-    #[serde(borrow, default)]
-    template: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct WithJobTemplate<'a> {
-    #[serde(borrow, default)]
-    job_template: Option<&'a RawValue>,
+    pub metadata: &'a Metadata<'a>,
+    pub spec: &'a Spec<'a>,
+    shape: Shape,
 }
 
 impl<'a> Admitted<'a> {
-    fn read(kind: &Kind<'_>, prefix: &'static str, raw: &'a RawValue) -> serde_json::Result<Self> {
-        if kind.kind == "Pod" {
-            let Pod { metadata, spec } = serde_json::from_str(raw.get())?;
-            return Ok(Self { metadata, spec, prefix, is_pod: true });
-        }
-        let object: Object<'a> = serde_json::from_str(raw.get())?;
-        let spec_of = |raw: Option<&'a RawValue>| -> serde_json::Result<Option<&'a RawValue>> {
-            Ok(inner::<WithSpec<'a>>(raw)?.spec)
-        };
-        let template_of = |raw: Option<&'a RawValue>| -> serde_json::Result<Option<&'a RawValue>> {
-            spec_of(inner::<WithTemplate<'a>>(raw)?.template)
-        };
-        let spec = match &*kind.kind {
-            "PodTemplate" => spec_of(object.template)?,
-            "CronJob" => {
-                template_of(spec_of(inner::<WithJobTemplate<'a>>(object.spec)?.job_template)?)?
-            }
-            _ => template_of(object.spec)?,
-        };
-        let spec = inner::<PodSpec<'a>>(spec)?;
-        Ok(Self { metadata: object.metadata, spec, prefix, is_pod: false })
+    pub fn new(shape: Shape, object: &'a Object<'a>) -> Self {
+        let spec = shape.pod_spec(object).unwrap_or(&EMPTY);
+        Self { metadata: &object.metadata, spec, shape }
     }
 
     /// Whether it is a Pod itself.
     pub fn is_pod(&self) -> bool {
-        self.is_pod
+        self.shape == Shape::Pod
     }
 
     /// The images, with the workload around them as the namespace of the request has it.
@@ -326,13 +326,13 @@ impl<'a> Admitted<'a> {
                 }
                 let restarts = role == Role::Init && container.restart_policy == "Always";
                 let role = if restarts { Role::Sidecar } else { role };
-                let path = format!("{}.{field}[{index}].image", self.prefix);
+                let path = format!("{}.{field}[{index}].image", self.shape.path());
                 add(&container.image, path, role, &container.image_pull_policy);
             }
         }
         for (index, volume) in self.spec.volumes.iter().enumerate() {
             if let Some(image) = volume.image.as_ref().filter(|image| !image.reference.is_empty()) {
-                let path = format!("{}.volumes[{index}].image.reference", self.prefix);
+                let path = format!("{}.volumes[{index}].image.reference", self.shape.path());
                 add(&image.reference, path, Role::Volume, &image.pull_policy);
             }
         }
@@ -353,7 +353,7 @@ impl<'a> Admitted<'a> {
 
     /// The container or volume whose image stands at a path that [`uses`](Self::uses) gave.
     pub fn name_at(&self, path: &str) -> &str {
-        let rest = path.strip_prefix(self.prefix).and_then(|rest| rest.strip_prefix('.'));
+        let rest = path.strip_prefix(self.shape.path()).and_then(|rest| rest.strip_prefix('.'));
         let Some((field, rest)) = rest.and_then(|rest| rest.split_once('[')) else { return "" };
         let index = rest.split_once(']').and_then(|(index, _)| index.parse::<usize>().ok());
         let Some(index) = index else {
@@ -396,7 +396,7 @@ impl<'a> Admitted<'a> {
     /// owner into a Pod, and what is changed of a Pod later is a person's doing.
     fn ownership(&self, request: &Request<'_>) -> Ownership {
         const OF_THE_CLUSTER: &str = "system:";
-        if !self.is_pod {
+        if !self.is_pod() {
             return Ownership::Workload;
         }
         let is_made = self.metadata.owner().is_some()
@@ -454,13 +454,5 @@ impl Tolerated<'_> {
             value: owned(&self.value),
             effect: owned(&self.effect),
         }
-    }
-}
-
-/// What stands in a raw value; nothing for `null` and for none.
-fn inner<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> serde_json::Result<T> {
-    match raw {
-        None => Ok(T::default()),
-        Some(raw) => Ok(serde_json::from_str::<Option<T>>(raw.get())?.unwrap_or_default()),
     }
 }

@@ -1,6 +1,6 @@
 //! `AdmissionReview` of `admission.k8s.io/v1`: what is read of a request, borrowed from its bytes, and
-//! the answer as bytes. Own types, since the object is kept as it came (nothing is cloned to read
-//! five fields of it) and the patch is base64 as the API says. Follows `k8s.io/api/admission/v1`.
+//! the answer as bytes. Own types, since nothing is cloned to read five fields of an object, which is
+//! read in the same go (most of what a review costs), and the patch is base64 as the API says. Follows `k8s.io/api/admission/v1`.
 
 use std::borrow::Cow;
 
@@ -8,6 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+
+use super::object::Object;
 
 pub const API_VERSION: &str = "admission.k8s.io/v1";
 pub const KIND: &str = "AdmissionReview";
@@ -32,19 +34,23 @@ pub enum NoReview {
 pub const MAX_NAME: usize = 253;
 
 #[derive(Deserialize)]
-struct Review<'a> {
+#[serde(bound(deserialize = "O: Deserialize<'de>"))]
+struct Review<'a, O> {
     #[serde(borrow, default, rename = "apiVersion")]
     api_version: Cow<'a, str>,
     #[serde(borrow, default)]
     kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    request: Option<Request<'a>>,
+    #[serde(default = "none")]
+    request: Option<Request<'a, O>>,
 }
 
+/// What a request brings: an object, or why it is none of the shape that those have which make Pods.
+pub type Brought<'a> = Result<Box<Object<'a>>, serde_json::Error>;
+
 /// The request of a review, as far as it is looked at.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Request<'a> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
+pub struct Request<'a, O = Brought<'a>> {
     #[serde(borrow, default, deserialize_with = "text")]
     pub uid: Cow<'a, str>,
     /// The kind of `object`, which may be an older or newer version of what was sent.
@@ -61,10 +67,10 @@ pub struct Request<'a> {
     pub operation: Cow<'a, str>,
     #[serde(borrow, default)]
     pub user_info: UserInfo<'a>,
-    #[serde(borrow, default)]
-    pub object: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub old_object: Option<&'a RawValue>,
+    #[serde(default = "none")]
+    pub object: Option<O>,
+    #[serde(default = "none")]
+    pub old_object: Option<O>,
     #[serde(default)]
     pub dry_run: Option<bool>,
 }
@@ -106,17 +112,20 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de
     Ok(text.map(|Borrowed(text)| text).unwrap_or_default())
 }
 
-/// Reads a request from a body.
+fn none<T>() -> Option<T> {
+    None
+}
+
+/// Reads a request from a body: its objects in the same go where they have the shape that is expected,
+/// which nearly all have, and else each for itself.
 pub fn parse(body: &[u8]) -> Result<Request<'_>, NoReview> {
     // Once for all, and not for each string.
     let text = std::str::from_utf8(body)
         .map_err(|error| NoReview::Json(format!("no UTF-8 at byte {}", error.valid_up_to())))?;
-    let review: Review<'_> =
-        serde_json::from_str(text).map_err(|error| NoReview::Json(position(&error)))?;
-    if review.api_version != API_VERSION || review.kind != KIND {
-        return Err(NoReview::OtherKind);
-    }
-    let request = review.request.ok_or(NoReview::NoRequest)?;
+    let request = match of_review::<Box<Object<'_>>>(text) {
+        Err(NoReview::Json(_)) => of_review::<&RawValue>(text)?.map(Object::read),
+        read => read?.map(Ok),
+    };
     if request.uid.is_empty() {
         return Err(NoReview::NoUid);
     }
@@ -124,6 +133,32 @@ pub fn parse(body: &[u8]) -> Result<Request<'_>, NoReview> {
     match too_long.map(|(field, _)| field) {
         Some(field) => Err(NoReview::TooLong(field)),
         None => Ok(request),
+    }
+}
+
+fn of_review<'a, O: Deserialize<'a>>(text: &'a str) -> Result<Request<'a, O>, NoReview> {
+    let review: Review<'a, O> =
+        serde_json::from_str(text).map_err(|error| NoReview::Json(position(&error)))?;
+    if review.api_version != API_VERSION || review.kind != KIND {
+        return Err(NoReview::OtherKind);
+    }
+    review.request.ok_or(NoReview::NoRequest)
+}
+
+impl<'a, O> Request<'a, O> {
+    fn map<P>(self, read: impl Fn(O) -> P) -> Request<'a, P> {
+        Request {
+            uid: self.uid,
+            kind: self.kind,
+            sub_resource: self.sub_resource,
+            namespace: self.namespace,
+            name: self.name,
+            operation: self.operation,
+            user_info: self.user_info,
+            object: self.object.map(&read),
+            old_object: self.old_object.map(&read),
+            dry_run: self.dry_run,
+        }
     }
 }
 
@@ -249,16 +284,44 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_borrowed_and_its_object_kept_as_it_came() {
-        let body = body(
-            json!({"uid": "u1", "operation": "CREATE", "namespace": "shop", "dryRun": true,
-            "kind": {"group": "apps", "version": "v1", "kind": "Deployment"}, "object": {"a": [1, 2]}}),
-        );
+    fn a_request_is_borrowed() {
+        let body =
+            body(json!({"uid": "u1", "operation": "CREATE", "namespace": "shop", "dryRun": true,
+            "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+            "object": {"metadata": {"uid": "o1"}}}));
         let request = parse(&body).unwrap();
         assert!(matches!(request.uid, Cow::Borrowed("u1")));
         assert_eq!(request.kind.api_version(), "apps/v1");
-        assert_eq!(request.object.unwrap().get(), r#"{"a":[1,2]}"#);
+        let object = request.object.unwrap().unwrap();
+        assert!(matches!(object.metadata.uid, Cow::Borrowed("o1")));
         assert!(request.old_object.is_none() && request.dry_run == Some(true));
+    }
+
+    #[test]
+    fn an_object_of_another_shape_is_told_apart_from_its_request() {
+        let body =
+            body(json!({"uid": "u", "operation": "UPDATE", "object": {"spec": {"volumes": 1}},
+            "oldObject": {"metadata": {"name": "a"}}}));
+        let request = parse(&body).unwrap();
+        assert!(request.object.unwrap().is_err());
+        assert_eq!(request.old_object.unwrap().unwrap().metadata.name(), "a");
+    }
+
+    #[test]
+    fn an_object_reads_the_same_in_one_go_and_for_itself() {
+        let pod = json!({"containers": [{"name": "a\n", "image": "b"}], "os": null, "nodeSelector": {"c": "d"},
+            "imagePullSecrets": null, "volumes": [{"image": {"reference": "e"}}], "unknown": [{}]});
+        let jobs = json!({"jobTemplate": {"spec": {"template": {"spec": pod}, "template2": 1}}});
+        let owner = json!([{"kind": "ReplicaSet", "controller": true}]);
+        for spec in [pod.clone(), json!({"template": {"spec": pod}}), jobs, json!(null)] {
+            let object = json!({"metadata": {"ownerReferences": owner}, "spec": spec,
+                "template": {"spec": pod}});
+            let body = body(json!({"uid": "u", "object": object, "oldObject": object}));
+            let text = std::str::from_utf8(&body).unwrap();
+            let at_once: Request<'_> = of_review::<Box<Object<'_>>>(text).unwrap().map(Ok);
+            let apart = of_review::<&RawValue>(text).unwrap().map(Object::read);
+            assert_eq!(format!("{at_once:?}"), format!("{apart:?}"));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use pullproof::admission::object;
+use pullproof::admission::object::{Admitted, Object, Shape};
 use pullproof::admission::review::{Kind, Request, UserInfo};
 use pullproof::image::ImageUse;
 use pullproof::image::usage::Source;
@@ -46,14 +46,26 @@ fn by_admission(object: &Value) -> Vec<ImageUse> {
     };
     let raw = serde_json::value::to_raw_value(object).unwrap();
     let request = request(kind);
-    object::read(&request.kind, &raw).unwrap().unwrap().uses(&request)
+    let object = Object::read(&raw).unwrap();
+    Admitted::new(Shape::of(&request.kind).unwrap(), &object).uses(&request)
 }
 
 /// A creation by one of the cluster's controllers.
 fn request(kind: Kind<'_>) -> Request<'_> {
     let username = "system:serviceaccount:kube-system:replicaset-controller".into();
     let (namespace, operation) = ("shop".into(), "CREATE".into());
-    Request { kind, namespace, operation, user_info: UserInfo { username }, ..Request::default() }
+    Request {
+        uid: "u".into(),
+        kind,
+        sub_resource: "".into(),
+        namespace,
+        name: "".into(),
+        operation,
+        user_info: UserInfo { username },
+        object: None,
+        old_object: None,
+        dry_run: None,
+    }
 }
 
 fn by_manifest(object: &Value) -> Vec<ImageUse> {
@@ -190,9 +202,10 @@ proptest! {
     fn any_json_is_read_or_refused(text in "[\\[\\]{}\":,a-z0-9 ]{0,200}") {
         let kind = Kind { group: "apps".into(), version: "v1".into(), kind: "Deployment".into() };
         if let Ok(raw) = serde_json::value::RawValue::from_string(text)
-            && let Some(Ok(object)) = object::read(&kind, &raw)
+            && let Ok(object) = Object::read(&raw)
         {
-            object.uses(&request(kind));
+            let shape = Shape::of(&kind).unwrap();
+            Admitted::new(shape, &object).uses(&request(kind));
         }
     }
 }

@@ -15,6 +15,8 @@ IMAGE_ARCH := $(subst aarch64,arm64,$(subst x86_64,amd64,$(shell uname -m)))
 IMAGE_TARGET ?= $(shell uname -m)-unknown-linux-musl
 IMAGE_PROFILE ?= release
 IMAGE_CC ?= gcc
+# C is compiled with the headers of this machine's glibc; hardened or as C23 they call what musl has not.
+IMAGE_CFLAGS ?= $(if $(findstring musl,$(IMAGE_TARGET)),-U_FORTIFY_SOURCE -std=gnu17)
 IMAGE_LINKER ?= $(if $(findstring musl,$(IMAGE_TARGET)),rust-lld,$(IMAGE_CC))
 IMAGE_VERSION ?= $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 IMAGE_ROOTS ?= /etc/ssl/certs/ca-certificates.crt
@@ -71,7 +73,7 @@ chart: ## lint and render the Helm chart, and hold it to its promises; installs 
 # rust-lld and the C library that comes with the target link it, so no cross compiler is needed.
 image-binary: ## the static binary of IMAGE_TARGET (musl) in IMAGE_PROFILE (release)
 	@test -d "$$(rustc --print target-libdir --target $(IMAGE_TARGET))" || rustup target add $(IMAGE_TARGET)
-	env CC_$(subst -,_,$(IMAGE_TARGET))=$(IMAGE_CC) \
+	env CC_$(subst -,_,$(IMAGE_TARGET))=$(IMAGE_CC) CFLAGS_$(subst -,_,$(IMAGE_TARGET))='$(IMAGE_CFLAGS)' \
 	  CARGO_TARGET_$$(printf %s '$(IMAGE_TARGET)' | tr 'a-z-' 'A-Z_')_LINKER=$(IMAGE_LINKER) \
 	  CARGO_TARGET_$$(printf %s '$(IMAGE_TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS='-C target-feature=+crt-static' \
 	  $(CARGO) build --locked --bin pullproof --profile $(IMAGE_PROFILE) --target $(IMAGE_TARGET)

@@ -15,12 +15,19 @@ IMAGE_ARCH := $(subst aarch64,arm64,$(subst x86_64,amd64,$(shell uname -m)))
 IMAGE_TARGET ?= $(shell uname -m)-unknown-linux-musl
 IMAGE_PROFILE ?= release
 IMAGE_CC ?= gcc
+# C is compiled with the headers of this machine's glibc; hardened or as C23 they call what musl has not.
+IMAGE_CFLAGS ?= $(if $(findstring musl,$(IMAGE_TARGET)),-U_FORTIFY_SOURCE -std=gnu17)
 IMAGE_LINKER ?= $(if $(findstring musl,$(IMAGE_TARGET)),rust-lld,$(IMAGE_CC))
 IMAGE_VERSION ?= $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 IMAGE_ROOTS ?= /etc/ssl/certs/ca-certificates.crt
 IMAGE ?= $(or $(CARGO_TARGET_DIR),target)/pullproof-image.tar
 IMAGE_BINARY := $(or $(CARGO_TARGET_DIR),target)/$(IMAGE_TARGET)/$(subst dev,debug,$(IMAGE_PROFILE))/pullproof
 IMAGE_BINARIES ?= linux/$(IMAGE_ARCH)=$(IMAGE_BINARY)
+IMAGE_TOOL ?= $(CARGO) run --quiet --locked --example image --
+
+# The image that the tests of a node run: as above, but of the profile that compiles fastest.
+NODE_IMAGE_PROFILE ?= dev
+NODE_IMAGE := $(abspath $(or $(CARGO_TARGET_DIR),target)/pullproof-node-image.tar)
 
 # Two targets at a time would only wait for each other's build lock.
 .NOTPARALLEL:
@@ -50,12 +57,13 @@ test-cluster: ## the tests that run a real kube-apiserver; builds it once (needs
 	tests/cluster/build.sh $(CLUSTER_ASSETS) etcd kube-apiserver kube-controller-manager kubectl helm
 	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) $(CARGO) test --test cluster
 
-test-node: ## the tests on a whole node, as root; builds its servers once (needs Go, minutes)
+test-node: ## the tests on a whole node, as root; builds its image, and its servers once (needs Go, minutes)
 	@[ "$$(id -u)" = 0 ] || { printf '%s\n' 'test-node: a node needs root (network, mounts, cgroups)' >&2; exit 1; }
 	@unshare --net --mount --uts --pid --fork true || { printf '%s\n' \
 	  'test-node: a node needs namespaces of its own (network, mounts, names, processes), and this machine lets nobody make them' >&2; exit 1; }
 	tests/cluster/build.sh $(CLUSTER_ASSETS)
-	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) $(CARGO) test --test node
+	$(MAKE) --no-print-directory image IMAGE=$(NODE_IMAGE) IMAGE_PROFILE=$(NODE_IMAGE_PROFILE)
+	KUBEBUILDER_ASSETS=$(CLUSTER_ASSETS) PULLPROOF_IMAGE=$(NODE_IMAGE) $(CARGO) test --test node
 
 chart: ## lint and render the Helm chart, and hold it to its promises; installs helm by go when it is missing
 	@command -v "$${PULLPROOF_HELM:-helm}" >/dev/null || PATH="$$PATH:$$(go env GOPATH)/bin" command -v helm >/dev/null \
@@ -65,18 +73,18 @@ chart: ## lint and render the Helm chart, and hold it to its promises; installs 
 # rust-lld and the C library that comes with the target link it, so no cross compiler is needed.
 image-binary: ## the static binary of IMAGE_TARGET (musl) in IMAGE_PROFILE (release)
 	@test -d "$$(rustc --print target-libdir --target $(IMAGE_TARGET))" || rustup target add $(IMAGE_TARGET)
-	env CC_$(subst -,_,$(IMAGE_TARGET))=$(IMAGE_CC) \
+	env CC_$(subst -,_,$(IMAGE_TARGET))=$(IMAGE_CC) CFLAGS_$(subst -,_,$(IMAGE_TARGET))='$(IMAGE_CFLAGS)' \
 	  CARGO_TARGET_$$(printf %s '$(IMAGE_TARGET)' | tr 'a-z-' 'A-Z_')_LINKER=$(IMAGE_LINKER) \
 	  CARGO_TARGET_$$(printf %s '$(IMAGE_TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS='-C target-feature=+crt-static' \
 	  $(CARGO) build --locked --bin pullproof --profile $(IMAGE_PROFILE) --target $(IMAGE_TARGET)
 
 image: ## an OCI image in a tar file (IMAGE), built without a container engine
 	$(if $(filter file,$(origin IMAGE_BINARIES)),$(MAKE) --no-print-directory image-binary)
-	$(CARGO) run --quiet --locked --example image -- build $(IMAGE) $(IMAGE_VERSION) $(IMAGE_ROOTS) $(IMAGE_BINARIES)
+	$(IMAGE_TOOL) build $(IMAGE) $(IMAGE_VERSION) $(IMAGE_ROOTS) $(IMAGE_BINARIES)
 
 image-push: ## push that file to REGISTRY=host:port/repository:tag by plain HTTP
 	@test -n "$(REGISTRY)" || { echo 'image-push: name REGISTRY=host:port/repository:tag' >&2; exit 1; }
-	$(CARGO) run --quiet --locked --example image -- push $(IMAGE) $(REGISTRY)
+	$(IMAGE_TOOL) push $(IMAGE) $(REGISTRY)
 
 bench: ## measure; numbers go to standard output
 	$(CARGO) bench

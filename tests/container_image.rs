@@ -6,6 +6,8 @@ use std::io::Read as _;
 
 use serde_json::{Value, json};
 
+#[path = "../examples/image/elf.rs"]
+mod elf;
 #[path = "../examples/image/layout.rs"]
 mod layout;
 #[path = "../examples/image/tar.rs"]
@@ -77,5 +79,47 @@ fn there_is_an_image_for_each_platform_and_it_runs_as_nobody() {
         assert_eq!(names, expected);
         let binary = &platforms()[&("linux".to_owned(), architecture.to_owned())];
         assert_eq!(files[3].1, binary.as_slice());
+    }
+}
+
+/// A program of two headers, the second of which is of this type and leads to this section.
+fn program(kind: u32, section: &[u64]) -> Vec<u8> {
+    let (headers, size) = (64_usize, 56_usize);
+    let end = headers + 2 * size;
+    let mut file = b"\x7fELF\x02\x01".to_vec();
+    file.resize(end, 0);
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(32, &(headers as u64).to_le_bytes());
+    put(54, &(size as u16).to_le_bytes());
+    put(56, &2_u16.to_le_bytes());
+    put(headers, &1_u32.to_le_bytes());
+    put(headers + size, &kind.to_le_bytes());
+    put(headers + size + 8, &(end as u64).to_le_bytes());
+    put(headers + size + 32, &(8 * section.len() as u64).to_le_bytes());
+    file.extend(section.iter().flat_map(|number| number.to_le_bytes()));
+    file
+}
+
+#[test]
+fn a_program_that_needs_a_loader_or_a_library_is_refused() {
+    let refused = |file: &[u8]| elf::runs_alone(file).unwrap_err().to_string();
+    assert_eq!(refused(&program(3, &[])), "it names a loader");
+    assert_eq!(refused(&program(2, &[30, 8, 1, 77, 0, 0])), "it names libraries");
+    let cut = &program(2, &[])[..64 + 56];
+    assert_eq!(refused(cut), "its program headers are cut off");
+    for file in [b"#!/bin/sh\n".as_slice(), b"", b"\x7fELF\x01\x01"] {
+        assert!(refused(file).starts_with("it is no ELF program"));
+    }
+    // A value of 1 is no tag of 1.
+    for (kind, section) in [(1, [1, 0]), (2, [30, 1])] {
+        elf::runs_alone(&program(kind, &section)).unwrap();
+    }
+    if cfg!(all(target_os = "linux", target_env = "gnu")) {
+        let own = std::fs::read(env!("CARGO_BIN_EXE_pullproof")).unwrap();
+        assert_eq!(
+            refused(&own),
+            "it names a loader",
+            "the program under test loads the C library"
+        );
     }
 }

@@ -9,6 +9,7 @@
 
 #![expect(clippy::print_stdout, reason = "a tool tells what it made")]
 
+mod elf;
 mod layout;
 mod push;
 mod tar;
@@ -42,9 +43,9 @@ fn build(output: &Path, version: &str, roots: &Path, binaries: &[&str]) -> Resul
         let (platform, file) = binary.split_once('=').context("binaries are OS/ARCH=FILE")?;
         let (os, architecture) = platform.split_once('/').context("platforms are OS/ARCH")?;
         let file = read(Path::new(file))?;
-        if is_dynamic(&file) {
-            bail!("{binary} is not linked statically: nothing in the image could load it");
-        }
+        elf::runs_alone(&file).with_context(|| {
+            format!("{binary} is no static program, and nothing in the image could load it")
+        })?;
         platforms.insert((os.to_owned(), architecture.to_owned()), file);
     }
     let image = layout::Image { version, roots: &roots, platforms: &platforms };
@@ -63,14 +64,4 @@ async fn push(input: &Path, destination: &str) -> Result<()> {
 
 fn read(file: &Path) -> Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
-}
-
-/// Whether an ELF file (64 bit, little endian) names a loader: a program header of type PT_INTERP.
-fn is_dynamic(file: &[u8]) -> bool {
-    let number = |at: usize, bytes: usize| {
-        let field = file.get(at..at + bytes).unwrap_or_default();
-        field.iter().rev().fold(0_usize, |value, byte| (value << 8) | usize::from(*byte))
-    };
-    let (start, size, count) = (number(32, 8), number(54, 2), number(56, 2));
-    file.starts_with(b"\x7fELF") && (0..count).any(|at| number(start + at * size, 4) == 3)
 }

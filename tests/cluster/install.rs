@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::node::{Node, REGISTRY};
-use crate::support::{Said, assets, until};
+use crate::support::{Said, assets, own_image, until};
 
 const SYSTEM: &str = "pullproof-system";
-/// The replicas of the webhook.
-const REPLICAS: &str = "app.kubernetes.io/name=pullproof,app.kubernetes.io/component=serve";
+const CHART: &str = "app.kubernetes.io/name=pullproof";
 /// Where a review that fails is a refusal.
 const STRICT: &str = "strict";
 /// Where something runs since before the webhook, which therefore knows nothing of it.
@@ -107,8 +106,7 @@ impl Place {
         let said = self.0.inside(&[&install[..], &wait].concat(), &values.to_string());
         if !said.ok {
             let pods = self.kubectl(&["get", "pods,events", "-n", SYSTEM, "-o", "wide"]);
-            let selector = "app.kubernetes.io/name=pullproof";
-            let logs = self.kubectl(&["logs", "-n", SYSTEM, "-l", selector, "--tail=20"]);
+            let logs = self.kubectl(&["logs", "-n", SYSTEM, "-l", CHART, "--tail=20"]);
             panic!("{}\n{}\n{}{}", said.errors, pods.out, logs.out, logs.errors);
         }
     }
@@ -153,6 +151,37 @@ impl Place {
             [env!("CARGO_BIN_EXE_pullproof"), "scan", "-o", "json", "--registries", &registries];
         let said = self.0.inside(&[&scan[..], arguments].concat(), "");
         serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{}{}", said.out, said.errors))
+    }
+}
+
+#[test]
+fn the_image_is_one_static_program_and_nothing_that_could_load_another() {
+    let files = own_image::files();
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["etc/group", "etc/passwd", "etc/ssl/certs/ca-certificates.crt", "pullproof"]
+    );
+    own_image::elf::runs_alone(&files[3].1).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pods_of_the_chart_run_that_image_and_answer() {
+    let place = Place::shared().await;
+    let digest = own_image::digest();
+    for (component, replicas) in [("serve", 2), ("controller", 1)] {
+        let selector = format!("{CHART},app.kubernetes.io/component={component}");
+        let pods = place.list(SYSTEM, "pods", &selector);
+        assert_eq!(pods.len(), replicas, "{pods:#?}");
+        for pod in pods {
+            let status = &pod["status"]["containerStatuses"][0];
+            let running = status["imageID"].as_str().unwrap();
+            assert!(status["ready"] == true && running.ends_with(&digest), "{digest}: {status:#}");
+            let name = pod["metadata"]["name"].as_str().unwrap();
+            let path = format!("/api/v1/namespaces/{SYSTEM}/pods/{name}:9090/proxy/metrics");
+            let metrics = place.kubectl(&["get", "--raw", &path]).expect_ok();
+            assert!(metrics.contains("pullproof_"), "{component}: {metrics}");
+        }
     }
 }
 
@@ -291,5 +320,6 @@ async fn f44_a_killed_replica_fails_no_review_that_came_after_it() {
 
 fn replicas(place: &Place) -> Vec<String> {
     let name = |pod: Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
-    place.list(SYSTEM, "pods", REPLICAS).into_iter().map(name).collect()
+    let selector = format!("{CHART},app.kubernetes.io/component=serve");
+    place.list(SYSTEM, "pods", &selector).into_iter().map(name).collect()
 }

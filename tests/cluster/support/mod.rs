@@ -11,6 +11,7 @@ mod hook;
 pub mod keeper;
 mod link;
 pub mod node;
+pub mod own_image;
 pub mod pki;
 
 use std::io::Write;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::pki::Authority;
-use super::{PATIENCE, Said, administrator, assets, say, write_kubeconfig, write_pki};
+use super::{PATIENCE, Said, administrator, assets, own_image, say, write_kubeconfig, write_pki};
 
 /// The open registry, and the one that wants [`LOGIN`].
 pub const REGISTRY: &str = "registry.test:5000";
@@ -104,27 +104,12 @@ impl Node {
     #[track_caller]
     pub fn push(&self, registry: &str, repository: &str, tag: &str) -> String {
         let app = native().display().to_string();
-        self.push_program(registry, repository, tag, &app, &[])
-    }
-
-    /// Pushes an image that runs this program, with the files it needs at their own paths.
-    #[track_caller]
-    pub fn push_program(
-        &self,
-        registry: &str,
-        repository: &str,
-        tag: &str,
-        program: &str,
-        files: &[&str],
-    ) -> String {
-        let app = native().display().to_string();
         let registry = match registry {
             PRIVATE_REGISTRY => format!("{}:{}@{registry}", LOGIN.0, LOGIN.1),
             open => open.to_owned(),
         };
-        let program = format!("{}={program}", architecture());
-        let mut line = vec![app.as_str(), "push", &registry, repository, tag, &program];
-        line.extend(files.iter().flat_map(|file| ["--with", *file]));
+        let program = format!("{}={app}", architecture());
+        let line = [app.as_str(), "push", &registry, repository, tag, &program];
         self.inside(&line, "").expect_ok().trim().to_owned()
     }
 
@@ -141,24 +126,21 @@ impl Node {
         assert!(said.contains(" 202 "), "the registry keeps the tag: {said}");
     }
 
-    /// Pushes pullproof itself, with the libraries it is linked to and the machine's root
-    /// certificates.
+    /// Pushes the image that [`own_image`] describes, as `make image-push` does.
     #[track_caller]
-    pub fn push_pullproof(&self, tag: &str) -> String {
-        let program = env!("CARGO_BIN_EXE_pullproof");
-        let listed = say(
-            {
-                let mut ldd = Command::new("ldd");
-                ldd.arg(program);
-                ldd
-            },
-            "",
-        );
-        let mut files: Vec<&str> =
-            listed.out.split_whitespace().filter(|word| word.starts_with('/')).collect();
-        // Without any root certificate there is no HTTP client.
-        files.push("/etc/ssl/certs/ca-certificates.crt");
-        self.push_program(REGISTRY, "pullproof", tag, program, &files)
+    pub fn push_pullproof(&self, tag: &str) {
+        let tool = Path::new(env!("CARGO_BIN_EXE_pullproof")).with_file_name("examples/image");
+        assert!(tool.is_file(), "{} is missing: `make image` builds it", tool.display());
+        // Built already: cargo would take what it tells a test for a reason to build all again.
+        let tool = format!("IMAGE_TOOL={}", tool.display());
+        let image = format!("IMAGE={}", own_image::file().display());
+        let name = format!("{REGISTRY}/pullproof:{tag}");
+        let to = format!("REGISTRY={name}");
+        // Whatever make calls the tests has its own settings.
+        let make = ["env", "-u", "MAKEFLAGS", "make", "--silent", "--no-print-directory"];
+        let line = [&make[..], &["image-push", &tool, &image, &to]].concat();
+        let said = self.inside(&line, "").expect_ok();
+        assert_eq!(said.trim_end(), format!("{name}@{}", own_image::digest()));
     }
 }
 
@@ -185,6 +167,7 @@ fn needed() -> PathBuf {
         assets::program(name);
     }
     native();
+    own_image::file();
     assets::folder()
 }
 
@@ -192,6 +175,6 @@ fn native() -> PathBuf {
     assets::program(&format!("app-{}", architecture()))
 }
 
-fn architecture() -> &'static str {
+pub fn architecture() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
 }

@@ -1,6 +1,7 @@
 //! Questions to answers: put in an order that lets no host hold up another, within the time there is,
 //! with the Pod's credentials first and a person's own where those were refused.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -30,8 +31,8 @@ impl Road<'_> {
     /// Asks with the Pod's credentials, and looks the person's own up only where those are refused.
     async fn ask(
         &self,
-        mut question: Question,
-        mut context: Context,
+        question: &mut Question,
+        context: &mut Context,
         asking: &Asking<'_>,
     ) -> Diagnosis {
         let deadline = || match asking.around {
@@ -41,7 +42,7 @@ impl Road<'_> {
         let began = tokio::time::Instant::now();
         let admits = asking.around.and_then(|around| around.admits.as_deref());
         let toll = Toll::by(admits.map(|admits| admits as _));
-        let mut answer = self.registry.ask_for(&question, deadline(), &toll).await;
+        let mut answer = self.registry.ask_for(question, deadline(), &toll).await;
         if toll.was_refused() && answer.found().is_none() {
             return throttled(&question.reference);
         }
@@ -53,9 +54,9 @@ impl Road<'_> {
                 found.failures.iter().map(|failed| failed.failure.to_string()).collect();
             context.own_failures.dedup();
             question.own = found.candidates;
-            Box::pin(self.registry.ask_own(&question, deadline(), &mut answer)).await;
+            Box::pin(self.registry.ask_own(question, deadline(), &mut answer)).await;
         }
-        let diagnosis = diagnose(&question, &answer, &context);
+        let diagnosis = diagnose(question, &answer, context);
         match asking.around {
             Some(around) if was_cut(&diagnosis, around) => {
                 let late = out_of_time(&question.reference, answer.late_host(), began.elapsed());
@@ -68,17 +69,19 @@ impl Road<'_> {
 
     async fn ask_in_time(
         &self,
-        question: Question,
-        context: Context,
+        question: &mut Question,
+        context: &mut Context,
         asking: &Asking<'_>,
     ) -> Diagnosis {
         let Some(around) = asking.around else {
             return self.ask(question, context, asking).await;
         };
-        let (reference, began) = (question.reference.clone(), tokio::time::Instant::now());
-        let answer = self.ask(question, context, asking);
-        let in_time = tokio::time::timeout_at(around.deadline, answer).await;
-        in_time.unwrap_or_else(|_| out_of_time(&reference, None, began.elapsed()))
+        let began = tokio::time::Instant::now();
+        let in_time = {
+            let answer = pin!(self.ask(question, context, asking));
+            tokio::time::timeout_at(around.deadline, answer).await
+        };
+        in_time.unwrap_or_else(|_| out_of_time(&question.reference, None, began.elapsed()))
     }
 
     pub(super) async fn ask_all(
@@ -114,8 +117,8 @@ impl Road<'_> {
         let Group { uses, task, wanted } = group;
         let (diagnosis, was_asked) = match task {
             Task::Known(diagnosis) => (*diagnosis, false),
-            Task::Ask(question, context) => {
-                let mut diagnosis = self.ask_in_time(*question, *context, asking).await;
+            Task::Ask(mut question, mut context) => {
+                let mut diagnosis = self.ask_in_time(&mut question, &mut context, asking).await;
                 wants::weigh(&wanted, &mut diagnosis.lacking);
                 (diagnosis, true)
             }

@@ -13,6 +13,7 @@ mod metrics;
 mod mutation;
 mod process;
 mod readers;
+mod soak;
 mod throttle;
 mod time;
 mod verdicts;

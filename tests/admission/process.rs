@@ -13,11 +13,11 @@ use super::hook::{Setup, client, pod, review, wait};
 use crate::support::tls::{Authority, Identity};
 
 /// `pullproof serve --no-cluster` as a process; it ends when dropped.
-struct Program {
-    child: Child,
-    address: String,
+pub struct Program {
+    pub child: Child,
+    pub address: String,
     metrics: String,
-    authority: Authority,
+    pub authority: Authority,
     folder: tempfile::TempDir,
     log: Option<std::thread::JoinHandle<String>>,
 }
@@ -29,6 +29,30 @@ impl Drop for Program {
     }
 }
 
+/// What the kernel says of a process in `/proc`.
+pub struct Usage {
+    /// Bytes in memory.
+    pub rss: usize,
+    pub descriptors: usize,
+    pub threads: usize,
+}
+
+impl Program {
+    pub fn usage(&self) -> Usage {
+        let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let status = std::fs::read_to_string(folder.join("status")).expect("it lives");
+        let field = |name: &str| -> usize {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        Usage {
+            rss: field("VmRSS:") << 10,
+            descriptors: std::fs::read_dir(folder.join("fd")).unwrap().count(),
+            threads: field("Threads:"),
+        }
+    }
+}
+
 fn put(folder: &Path, identity: &Identity) {
     std::fs::write(folder.join("tls.crt"), &identity.chain_pem).unwrap();
     std::fs::write(folder.join("tls.key"), &identity.key_pem).unwrap();
@@ -36,10 +60,15 @@ fn put(folder: &Path, identity: &Identity) {
 
 impl Program {
     fn start(more: &[&str]) -> Self {
+        Self::start_with("", more)
+    }
+
+    /// Reaches registries as this settings file says.
+    pub fn start_with(registries: &str, more: &[&str]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
         put(folder.path(), &authority.valid());
-        std::fs::write(folder.path().join("registries.toml"), "").unwrap();
+        std::fs::write(folder.path().join("registries.toml"), registries).unwrap();
         let file = |name: &str| -> PathBuf { folder.path().join(name) };
         let mut child = Command::new(assert_cmd::cargo::cargo_bin!("pullproof"))
             .args([
@@ -96,7 +125,7 @@ impl Program {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }
 
-    async fn metrics(&self) -> String {
+    pub async fn metrics(&self) -> String {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let asked = client.get(format!("http://{}/metrics", self.metrics)).send().await.unwrap();
         asked.text().await.unwrap()

@@ -11,6 +11,7 @@ mod faults;
 mod load;
 mod metrics;
 mod mutation;
+mod own_trouble;
 mod process;
 mod readers;
 mod soak;

@@ -126,15 +126,20 @@ async fn f38_a_slow_or_forbidding_api_server_is_a_warning_in_time_and_no_denial(
     answer.warns("could not tell");
     assert!(answer.text().contains("get") && answer.text().contains("secrets"), "{answer:?}");
     api.mend();
+    api.put(&secret_path("slow"), secret(registry.host(), PASSWORD));
     for (secret, fault) in [
-        ("slow", Fault::Delay(Duration::from_secs(10))),
+        ("slow", Fault::Delay(Duration::from_secs(4))),
+        ("slower", Fault::Delay(Duration::from_secs(10))),
         ("busy", Fault::Status(429)),
         ("sick", Fault::Status(500)),
         ("odd", Fault::Garbage),
     ] {
         api.fail(&secret_path(secret), fault);
         let answer = judged(&hook, pod_with(&name, &[secret])).await;
-        assert!(answer.allowed() && !answer.warnings().is_empty(), "{secret}: {answer:?}");
+        // What came late may have come in time.
+        let may_be_silent = secret == "slow";
+        let told = may_be_silent || !answer.warnings().is_empty();
+        assert!(answer.allowed() && told, "{secret}: {answer:?}");
     }
 }
 

@@ -53,9 +53,19 @@ impl Program {
     }
 }
 
+/// Both files at once, as a kubelet does with a Secret: a new folder, to which a link is moved.
 fn put(folder: &Path, identity: &Identity) {
-    std::fs::write(folder.join("tls.crt"), &identity.chain_pem).unwrap();
-    std::fs::write(folder.join("tls.key"), &identity.key_pem).unwrap();
+    let version = format!("..{:x}", rand::random::<u64>());
+    std::fs::create_dir(folder.join(&version)).unwrap();
+    for (name, pem) in [("tls.crt", &identity.chain_pem), ("tls.key", &identity.key_pem)] {
+        std::fs::write(folder.join(&version).join(name), pem).unwrap();
+        let link = folder.join(name);
+        if link.symlink_metadata().is_err() {
+            std::os::unix::fs::symlink(Path::new("..data").join(name), link).unwrap();
+        }
+    }
+    std::os::unix::fs::symlink(&version, folder.join("..data_tmp")).unwrap();
+    std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
 }
 
 impl Program {
@@ -65,26 +75,25 @@ impl Program {
 
     /// Reaches registries as this settings file says.
     pub fn start_with(registries: &str, more: &[&str]) -> Self {
+        Self::start_in(&["--no-cluster"], registries, more)
+    }
+
+    /// In no cluster, or in that of a kubeconfig.
+    pub fn start_in(cluster: &[&str], registries: &str, more: &[&str]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
         put(folder.path(), &authority.valid());
         std::fs::write(folder.path().join("registries.toml"), registries).unwrap();
         let file = |name: &str| -> PathBuf { folder.path().join(name) };
         let mut child = Command::new(assert_cmd::cargo::cargo_bin!("pullproof"))
-            .args([
-                "serve",
-                "--no-cluster",
-                "--listen",
-                "127.0.0.1:0",
-                "--metrics-listen",
-                "127.0.0.1:0",
-            ])
+            .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"])
             .arg("--tls-cert")
             .arg(file("tls.crt"))
             .arg("--tls-key")
             .arg(file("tls.key"))
             .arg("--registries")
             .arg(file("registries.toml"))
+            .args(cluster)
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -118,6 +127,12 @@ impl Program {
             folder,
             log: Some(log),
         }
+    }
+
+    /// Ends it, and gives its log.
+    pub fn end(&mut self) -> String {
+        self.child.kill().unwrap();
+        self.log.take().unwrap().join().unwrap()
     }
 
     fn terminate(&self) {
@@ -271,8 +286,7 @@ async fn f45_a_certificate_is_swapped_under_load_and_a_broken_pair_keeps_the_old
     assert!(fresh.await.unwrap() > 20);
     assert!(load.end().await > 100);
     let mut program = program;
-    program.child.kill().unwrap();
-    let log = program.log.take().unwrap().join().unwrap();
+    let log = program.end();
     assert_eq!(log.matches("the certificate was changed").count(), 1, "{log}");
     assert_eq!(log.matches("can not be used").count(), 1, "{log}");
 }

@@ -7,56 +7,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
 
-use super::hook::{Answer, Setup, client, image, pod, registry, review, runtime};
-use super::process::Program;
+use super::hook::{Setup, client, image, pod, registry, review, runtime};
+use super::process::{Program, STRICT, Strict, plain, validate};
 use crate::cluster_room::stub::{ApiServer, eventually};
-use crate::support::{FakeRegistry, Fault};
-
-const STRICT: &str = "apiVersion: pullproof.dev/v1alpha1
-kind: ImageCheckPolicy
-metadata: {name: strict}
-spec: {action: Deny}
-";
-
-/// How the registries are reached by plain HTTP.
-fn plain(registries: &[&FakeRegistry]) -> String {
-    let entry = |it: &&FakeRegistry| format!("[registry.\"{}\"]\nplain_http = true\n", it.host());
-    let entries: String = registries.iter().map(entry).collect();
-    format!("allow_addresses = [\"127.0.0.0/8\"]\n{entries}")
-}
-
-/// A program that denies what is certain, and one client of it.
-struct Strict {
-    program: Program,
-    client: reqwest::Client,
-    _policies: tempfile::TempDir,
-}
-
-impl Strict {
-    fn start(registries: &[&FakeRegistry], more: &[&str]) -> Self {
-        let policies = tempfile::tempdir().unwrap();
-        std::fs::write(policies.path().join("strict.yaml"), STRICT).unwrap();
-        let folder = ["--policies", policies.path().to_str().unwrap()];
-        let program = Program::start_with(&plain(registries), &[&folder, more].concat());
-        let client = client(&program.authority).build().unwrap();
-        Self { program, client, _policies: policies }
-    }
-
-    async fn validate(&self, object: Value) -> Answer {
-        validate(&self.client, &self.program, &review(object)).await
-    }
-}
-
-/// Ours come within 4.6 s; a client that has all its own to do hears of it later.
-async fn validate(client: &reqwest::Client, program: &Program, review: &Value) -> Answer {
-    let url = format!("https://{}/validate?timeout=5s", program.address);
-    let began = Instant::now();
-    let sent = client.post(url).body(review.to_string()).send().await.unwrap();
-    assert_eq!(sent.status(), 200);
-    let body: Value = sent.json().await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    Answer::of(body, &review["request"]["uid"])
-}
+use crate::support::Fault;
 
 /// Bounds what the program may have from now on; it may be widened again.
 fn limit(program: &Program, resource: Resource, most: Option<u64>) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::hook::{Answer, client, pod, registry, review};
-use super::process::Program;
+use super::process::{Program, plain};
 use crate::support::{FakeRegistry, Fault};
 
 /// One review every so often.
@@ -71,11 +71,7 @@ async fn f61_a_soak_under_rotating_faults_denies_nothing_and_grows_by_nothing() 
         }
         registries.push(registry);
     }
-    let settings: String = registries
-        .iter()
-        .map(|it| format!("[registry.\"{}\"]\nplain_http = true\n", it.host()))
-        .collect();
-    let settings = format!("allow_addresses = [\"127.0.0.0/8\"]\n{settings}");
+    let settings = plain(&registries.iter().collect::<Vec<_>>());
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("strict.yaml"), POLICY).unwrap();
     let policies = folder.path().to_str().unwrap();

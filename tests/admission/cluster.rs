@@ -390,6 +390,25 @@ async fn a_namespace_whose_labels_are_not_known_is_refused_nothing_and_changed_i
     judged(&hook, pod(&[&gone])).await.warns("app:gone");
 }
 
+/// Most Pods of most clusters: `/mutate` is called for each of them.
+#[tokio::test]
+async fn where_no_policy_changes_pods_mutate_asks_nobody_anything() {
+    let (api, registry) = (api().await, private().await);
+    api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
+    let selector = json!({"matchLabels": {"team": "web"}});
+    let spec = json!({"action": "Deny", "match": {"namespaceSelector": selector}});
+    let hook = Setup::of(&[registry.host()]).policy("strict", spec).start_in(&api).await;
+    let of_namespaces = || -> Vec<String> {
+        let all = api.requests().into_iter();
+        all.filter(|it| it.starts_with("/api/v1/namespaces/")).collect()
+    };
+    let object = pod_with(&image(&registry, "team/app:1"), &["pull"]);
+    hook.mutate(object.clone()).await.silent();
+    assert!(of_namespaces().is_empty() && registry.count() == 0, "{:?}", of_namespaces());
+    hook.validate(object).await;
+    assert!(!of_namespaces().is_empty() && registry.count() > 0);
+}
+
 #[tokio::test]
 async fn events_are_raised_for_owned_pods_and_never_on_a_dry_run() {
     let (api, registry) = (api().await, registry().await);

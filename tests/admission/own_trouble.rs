@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::hook::{Setup, client, image, pod, registry, review, runtime};
 use super::process::{Program, STRICT, Strict, plain, validate};
-use crate::cluster_room::stub::{ApiServer, eventually};
+use crate::cluster_room::stub::{ApiServer, Fault as StubFault, eventually, kubeconfig};
 use crate::support::Fault;
 
 /// Bounds what the program may have from now on; it may be widened again.
@@ -170,6 +170,39 @@ async fn f49_a_call_that_blocks_a_thread_holds_up_no_review() {
     assert!(answered > 10 && longest < Duration::from_millis(1500), "{answered}, {longest:?}");
     drop(hook);
     own.shutdown_background();
+}
+
+/// F36: it answers that it is not ready as long as it does not know what to judge by, and lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn f36_started_before_its_api_server_it_waits_and_is_ready_soon_after_it_is_there() {
+    let host = ApiServer::start().await.stop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    std::fs::write(&file, kubeconfig(&host)).unwrap();
+    let program = Program::start_in(&["--kubeconfig", file.to_str().unwrap()], "", &[]);
+    let client = client(&program.authority).build().unwrap();
+    let told = async |path: &str| {
+        let asked = client.get(format!("https://{}/{path}", program.address)).send();
+        asked.await.unwrap().status().as_u16()
+    };
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(3) {
+        assert_eq!((told("readyz").await, told("livez").await), (503, 200));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let api = ApiServer::start_at(&host).await;
+    let policies = "/apis/pullproof.dev/v1alpha1/imagecheckpolicies";
+    api.fail(policies, StubFault::Status(503));
+    api.list("/api/v1/nodes", Vec::new());
+    api.list(policies, Vec::new());
+    eventually(|| api.asked(policies) > 0, "nobody asks for policies").await;
+    assert_eq!(told("readyz").await, 503, "ready without policies");
+    api.mend();
+    let back = Instant::now();
+    while told("readyz").await != 200 {
+        assert!(back.elapsed() < Duration::from_secs(20), "it is never ready");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// F40: hundreds of Nodes with large annotations, told of again and again and listed anew after each

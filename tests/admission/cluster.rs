@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::hook::{Answer, Hook, Setup, image, owned_pod, pod, registry, review, with};
+use super::hook::{Answer, Hook, Setup, deployment, image, owned_pod, pod, registry, review, with};
 use crate::cluster_room::stub::{ApiServer, Fault};
 use crate::support::{Config, FakeRegistry};
 
@@ -79,9 +79,16 @@ async fn f39_the_pods_secret_is_used_and_a_rotated_or_deleted_one_counts_within_
     let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
     let refused = judged(&hook, pod_with(&name, &["pull"])).await;
     refused.denies("[policy strict, ");
+    // The account of a workload may be made after the workload; its Pods wait for it.
+    let mut early = deployment(&name);
+    early["spec"]["template"]["spec"]["serviceAccountName"] = json!("later");
+    judged(&hook, early.clone()).await.warns("will probably not pull");
+    let account = json!({"kind": "ServiceAccount", "imagePullSecrets": [{"name": "pull"}]});
+    api.put(&account_path("later"), account);
     api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
     tokio::time::sleep(Duration::from_millis(5200)).await;
     judged(&hook, pod_with(&name, &["pull"])).await.silent();
+    judged(&hook, early).await.silent();
     api.remove(&secret_path("pull"));
     tokio::time::sleep(Duration::from_millis(5200)).await;
     let gone = judged(&hook, pod_with(&name, &["pull"])).await;
@@ -127,20 +134,25 @@ async fn f38_a_slow_or_forbidding_api_server_is_a_warning_in_time_and_no_denial(
     assert!(answer.text().contains("get") && answer.text().contains("secrets"), "{answer:?}");
     api.mend();
     api.put(&secret_path("slow"), secret(registry.host(), PASSWORD));
+    let mut secrets = Vec::new();
     for (secret, fault) in [
         ("slow", Fault::Delay(Duration::from_secs(4))),
-        ("slower", Fault::Delay(Duration::from_secs(10))),
+        ("hung", Fault::Delay(Duration::from_secs(10))),
         ("busy", Fault::Status(429)),
         ("sick", Fault::Status(500)),
         ("odd", Fault::Garbage),
     ] {
         api.fail(&secret_path(secret), fault);
-        let answer = judged(&hook, pod_with(&name, &[secret])).await;
-        // What came late may have come in time.
-        let may_be_silent = secret == "slow";
-        let told = may_be_silent || !answer.warnings().is_empty();
-        assert!(answer.allowed() && told, "{secret}: {answer:?}");
+        secrets.push(secret);
     }
+    let (hook, name) = (&hook, &name);
+    let asked = secrets.into_iter().map(async |secret| {
+        let answer = judged(hook, pod_with(name, &[secret])).await;
+        // What came late may have come in time.
+        let told = secret == "slow" || !answer.warnings().is_empty();
+        assert!(answer.allowed() && told, "{secret}: {answer:?}");
+    });
+    futures_util::future::join_all(asked).await;
 }
 
 #[tokio::test]

@@ -28,12 +28,12 @@ async fn f46_without_descriptors_nobody_is_denied_and_with_them_all_is_as_before
     let of = |tag: &str| pod(&[&image(&registry, &format!("app:{tag}"))]);
     strict.validate(of("gone")).await.denies("tag-not-found");
     // The connection to the registry is not kept, the one to the webhook is.
-    registry.fault(Fault::on("*", "*").close().times(4));
+    registry.fault(Fault::on("*", "*").close().times(2));
     strict.validate(of("lost")).await.warns("could not tell");
     let open = strict.program.usage().descriptors as u64;
     limit(&strict.program, Resource::Nofile, Some(open - 2));
     let before = registry.count();
-    for nth in 0..4 {
+    for nth in 0..2 {
         strict.validate(of(&format!("gone-too-{nth}"))).await.warns("could not tell");
     }
     assert_eq!(registry.count(), before, "it could dial: {:?}", registry.log());
@@ -58,7 +58,7 @@ async fn f46_without_descriptors_nobody_is_denied_and_with_them_all_is_as_before
 async fn f47_with_little_memory_and_references_without_end_it_lives_and_answers_all() {
     const MIB: u64 = 1 << 20;
     let named = std::env::var("PULLPROOF_REFERENCES").ok();
-    let references: usize = named.map_or(4_000, |text| text.parse().expect("a number"));
+    let references: usize = named.map_or(2_000, |text| text.parse().expect("a number"));
     let registry = registry().await;
     // Each is another one, is there, and has a long name.
     registry.fault(Fault::in_repository("a*").instead("/v2/app/manifests/1"));
@@ -149,7 +149,7 @@ async fn f49_a_check_that_panics_admits_its_own_review_and_touches_no_other() {
 /// F49: a call that blocks its thread takes that thread, and no review with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn f49_a_call_that_blocks_a_thread_holds_up_no_review() {
-    const BLOCKED: Duration = Duration::from_secs(5);
+    const BLOCKED: Duration = Duration::from_secs(3);
     let registry = registry().await;
     let own = runtime();
     let mut setup = Setup::of(&[registry.host()]).deny();
@@ -186,7 +186,7 @@ async fn f36_started_before_its_api_server_it_waits_and_is_ready_soon_after_it_i
         asked.await.unwrap().status().as_u16()
     };
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(3) {
+    while began.elapsed() < Duration::from_secs(1) {
         assert_eq!((told("readyz").await, told("livez").await), (503, 200));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -244,15 +244,19 @@ async fn f40_watches_that_end_all_the_time_leave_the_memory_flat_and_the_last_wo
     let client = client(&program.authority).build().unwrap();
     let told = async |part: &str| program.metrics().await.contains(part);
     let mut settled = 0;
-    for round in 0..12 {
+    for round in 0..9 {
         // Other names each time: those of earlier rounds are gone.
         let all = (0..MANY).map(|nth| node(format!("n{round}-{nth}"), "arm64", round)).collect();
         api.list(NODES, all);
         let policies = (0..=round % 3).map(|nth| policy(format!("p{round}-{nth}"), "Warn"));
         api.list(POLICIES, policies.collect());
         for path in [NODES, POLICIES] {
-            api.watched(path).await;
-            api.send(path, "ERROR", gone.clone());
+            let before = api.asked(path);
+            let told_and_listed_again = || {
+                api.offer(path, "ERROR", &gone);
+                api.asked(path) > before
+            };
+            eventually(told_and_listed_again, "nobody lists again").await;
         }
         let accepted = format!("pullproof_policies{{state=\"accepted\"}} {}\n", round % 3 + 1);
         let began = Instant::now();
@@ -263,8 +267,8 @@ async fn f40_watches_that_end_all_the_time_leave_the_memory_flat_and_the_last_wo
         api.watched(NODES).await;
         for nth in 0..MANY {
             let beat = node(format!("n{round}-{nth}"), "arm64", 1000 + nth);
-            api.send(NODES, "MODIFIED", beat.clone());
-            api.send(NODES, "MODIFIED", beat);
+            api.offer(NODES, "MODIFIED", &beat);
+            api.offer(NODES, "MODIFIED", &beat);
         }
         if round == 3 {
             settled = program.usage().rss;
@@ -273,12 +277,11 @@ async fn f40_watches_that_end_all_the_time_leave_the_memory_flat_and_the_last_wo
     let grown = program.usage().rss.saturating_sub(settled);
     assert!(grown < 12 << 20, "{} MiB more than {}", grown >> 20, settled >> 20);
     // The last word: all Nodes are arm64, and one policy denies.
-    api.watched(POLICIES).await;
-    api.send(POLICIES, "ADDED", policy("last".into(), "Deny"));
-    eventually(|| api.asked(NODES) > 20, "the Nodes are not listed again").await;
+    assert!(api.asked(NODES) >= 18, "the Nodes were not listed again and again");
     let image = |tag: &str| review(pod(&[&image(&registry, &format!("app:{tag}"))]));
     let began = Instant::now();
     while validate(&client, &program, &image("gone")).await.allowed() {
+        api.offer(POLICIES, "ADDED", &policy("last".into(), "Deny"));
         assert!(began.elapsed() < Duration::from_secs(30), "the last policy does not count");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -96,13 +96,8 @@ async fn f01_a_registry_that_is_not_there_is_answered_for_at_once() {
 
 #[tokio::test]
 async fn f53_a_slow_and_lossy_registry_gives_no_false_alarm() {
-    let registry = FakeRegistry::start(
-        Config::open()
-            .latency(Duration::from_millis(100))
-            .jitter(Duration::from_millis(200))
-            .lose_every(20),
-    )
-    .await;
+    let registry =
+        FakeRegistry::start(Config::open().jitter(Duration::from_millis(400)).lose_every(20)).await;
     for nth in 0..60 {
         registry.push_image("app", &nth.to_string(), "linux/amd64");
     }

@@ -63,14 +63,16 @@ async fn f02_f03_f04_f05_a_registry_that_stalls_at_any_point_is_answered_for_in_
     let setup = Setup::of(&[backlog.host(), silent.host(), headers.host(), body.host()]);
     let spec = serde_json::json!({"action": "Deny", "requirePlatforms": ["linux/amd64"]});
     let hook = setup.policy("p", spec).start().await;
-    for host in [backlog.host(), silent.host(), headers.host(), body.host(), tls.host()] {
+    let hosts = [backlog.host(), silent.host(), headers.host(), body.host(), tls.host()];
+    let asked = hosts.map(async |host| {
         let image = format!("{host}/app:1");
         for timeout in ["1s", "5s"] {
             let path = format!("validate?timeout={timeout}");
             let most = if timeout == "1s" { 990 } else { 4990 };
             in_time(&hook, &path, &[&image], most).await.warns("could not tell");
         }
-    }
+    });
+    futures_util::future::join_all(asked).await;
     // Nothing is left of them after a while.
     assert_eq!(hook.metric("pullproof_reviews_in_flight"), 0.0);
 }

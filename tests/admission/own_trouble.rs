@@ -55,6 +55,7 @@ async fn f46_without_descriptors_nobody_is_denied_and_with_them_all_is_as_before
 /// what the chart allows: facts make room for others, large bodies are refused, and nobody is denied.
 /// `PULLPROOF_REFERENCES` names another number than the default.
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "figures for who makes it long")]
 async fn f47_with_little_memory_and_references_without_end_it_lives_and_answers_all() {
     const MIB: u64 = 1 << 20;
     let named = std::env::var("PULLPROOF_REFERENCES").ok();

@@ -61,6 +61,7 @@ struct Seen {
 
 /// Every image is there, so any denial comes of our own trouble or of a registry's.
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "figures for who makes it long")]
 async fn f61_a_soak_under_rotating_faults_denies_nothing_and_grows_by_nothing() {
     let length = length();
     let mut registries = Vec::new();

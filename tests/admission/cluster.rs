@@ -156,6 +156,24 @@ async fn f38_a_slow_or_forbidding_api_server_is_a_warning_in_time_and_no_denial(
 }
 
 #[tokio::test]
+async fn the_default_install_admits_everything_with_a_slow_api_server_and_says_why() {
+    let (api, registry) = (api().await, private().await);
+    let hook = Setup::of(&[registry.host()]).start_in(&api).await;
+    api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
+    api.fail("/api/v1/namespaces", Fault::Delay(Duration::from_secs(20)));
+    let name = image(&registry, "team/app:1");
+    let with_secret = pod_with(&name, &["pull"]);
+    let (hook, mut owned, mut workload) = (&hook, owned_pod(&name), deployment(&name));
+    owned["spec"]["imagePullSecrets"] = json!([{"name": "pull"}]);
+    workload["spec"]["template"]["spec"] = with_secret["spec"].clone();
+    let asked = [with_secret, owned, workload].map(async |object| {
+        judged(hook, object.clone()).await.warns("could not tell");
+        hook.mutate(object).await.silent();
+    });
+    futures_util::future::join_all(asked).await;
+}
+
+#[tokio::test]
 async fn f37_an_api_server_that_died_leaves_what_is_known_and_denies_nothing() {
     let (api, registry) = (api().await, private().await);
     let open = registry_open().await;

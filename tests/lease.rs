@@ -214,13 +214,45 @@ async fn of_many_who_try_one_leads_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_clocks_of_others_are_not_believed() {
+async fn f48_the_clocks_of_others_are_not_believed() {
     for renewed in ["2000-01-01T00:00:00.000000Z", "2100-01-01T00:00:00.000000Z"] {
         let (_server, port) = Server::start(Some(held_by("someone", renewed))).await;
         let begun = Instant::now();
         lease(port, "us").acquire(&nobody_asks).await;
         assert!(begun.elapsed() >= CLOCKS.expire, "{renewed}: taken after {:?}", begun.elapsed());
     }
+}
+
+/// Its leader's clock jumps by an hour either way; it renews, and that is what counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn f48_a_leader_whose_clock_jumps_is_not_taken_for_dead() {
+    let (server, port) = Server::start(Some(held_by("someone", &clock(0)))).await;
+    let us = lease(port, "us");
+    let mut taking = std::pin::pin!(us.acquire(&nobody_asks));
+    let ends = Instant::now() + CLOCKS.expire * 3 / 2;
+    for jump in [-1, 1].into_iter().cycle() {
+        if Instant::now() > ends {
+            break;
+        }
+        let renewed = server.lease.lock().unwrap().clone().map(|mut lease| {
+            lease["spec"]["renewTime"] = json!(clock(jump));
+            lease
+        });
+        server.write(renewed.unwrap(), false);
+        let waited = tokio::time::timeout(CLOCKS.expire / 4, &mut taking).await;
+        assert!(waited.is_err(), "taken from one who renews");
+    }
+    // It renews no more, and its last word is of the future.
+    let begun = Instant::now();
+    taking.await;
+    assert!(begun.elapsed() < CLOCKS.expire * 2, "{:?}", begun.elapsed());
+}
+
+/// The time, so many hours off.
+fn clock(hours: i64) -> String {
+    use k8s_openapi::jiff::{Timestamp, ToSpan as _};
+    let now = Timestamp::now() + hours.hours();
+    format!("{now:.6}")
 }
 
 #[tokio::test(flavor = "multi_thread")]

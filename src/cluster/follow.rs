@@ -95,12 +95,21 @@ pub(super) async fn follow<K, V>(
                     tell(News::Failed(failure(&error)));
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONG);
+                    // The watcher would ask for the same version for ever.
+                    if is_too_old(&error) {
+                        break;
+                    }
                 }
             }
         }
         tell(News::Failed(Failure::Other));
         tokio::time::sleep(SHORT).await;
     }
+}
+
+/// A watch refused before it began, as some servers do; most send 410 over the watch.
+fn is_too_old(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
 }
 
 fn failure(error: &watcher::Error) -> Failure {

@@ -276,6 +276,19 @@ mod tests {
     }
 
     #[test]
+    fn f48_a_clock_that_is_an_hour_off_makes_nothing_due_and_what_it_made_is_trusted() {
+        let (held, hour) = (made(), Duration::from_secs(3600));
+        for now in [start() - hour, start() + hour] {
+            assert_eq!(held.due(&names(), now), Due::Nothing);
+            assert!(held.serves(&names(), now));
+            // Made by a clock that is off, looked at by one that is right.
+            let other = Held::new(&names(), &Lifetimes::default(), now).unwrap();
+            assert_eq!(other.due(&names(), start()), Due::Nothing);
+            assert!(other.serves(&names(), start()));
+        }
+    }
+
+    #[test]
     fn a_renewed_pair_is_trusted_by_the_same_authority() {
         let held = made();
         let later = start() + 60 * DAY;

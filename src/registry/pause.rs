@@ -202,6 +202,24 @@ mod tests {
         assert!(left(&pauses).is_some_and(|left| (58..=60).contains(&left)));
     }
 
+    /// By how much our clock is off: a date is told by the registry's own, or stays within bounds.
+    #[test]
+    fn f48_a_clock_that_is_an_hour_off_neither_ends_nor_prolongs_a_pause_for_ever() {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let hour = 60 * MINUTE;
+        let now = SystemTime::now();
+        for (registrys, without) in [(now - hour, 1..=1), (now + hour, 899..=900)] {
+            let date = httpdate::fmt_http_date(registrys + MINUTE);
+            let pauses = pauses();
+            limited(&pauses, &[("retry-after", &date)]);
+            assert!(left(&pauses).is_some_and(|left| without.contains(&left)));
+            let pauses = self::pauses();
+            let told = httpdate::fmt_http_date(registrys);
+            limited(&pauses, &[("retry-after", &date), ("date", &told)]);
+            assert!(left(&pauses).is_some_and(|left| (59..=60).contains(&left)));
+        }
+    }
+
     #[test]
     fn f14_without_a_header_the_pause_doubles_up_to_a_minute_and_begins_anew_after_success() {
         let pauses = pauses();

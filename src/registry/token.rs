@@ -395,6 +395,16 @@ mod tests {
         assert_eq!(value(r#"{"token":"T","access_token":""}"#), "Bearer T");
     }
 
+    /// It is kept for so long from when it came, by a clock that nobody sets.
+    #[test]
+    fn f48_when_a_token_was_issued_by_whatever_clock_does_not_matter() {
+        for issued in ["1970-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "?"]
+        {
+            let body = json!({"token": "T", "expires_in": 300, "issued_at": issued}).to_string();
+            assert_eq!(token(&response(&body)).unwrap().1.as_secs(), 290, "{issued}");
+        }
+    }
+
     #[test]
     fn b41_lifetimes_are_bounded() {
         let of = |value: serde_json::Value| lifetime(Some(&value)).as_secs();

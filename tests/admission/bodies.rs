@@ -212,6 +212,57 @@ async fn b06_bodies_that_are_announced_and_never_come_do_not_hold_up_others() {
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
+/// Nearly whole bodies wait for their last byte: as many as there is room for, and the others are told
+/// so at once.
+#[tokio::test]
+async fn b06_what_is_in_memory_of_bodies_is_bounded_and_the_next_is_told_503() {
+    let hook = Setup::default().start().await;
+    let mut object = pod(&[]);
+    object["metadata"]["annotations"] = json!({"pad": "x".repeat(7 << 20)});
+    let body = review(object).to_string();
+    let (most, last) = body.as_bytes().split_at(body.len() - 1);
+    let head =
+        format!("POST /validate HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    // 96 MiB hold thirteen of them.
+    let send = async || {
+        let mut stream = by_hand(&hook).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let written = stream.write_all(most).await.and(stream.flush().await);
+        let text = answered(&mut stream, Duration::from_millis(300)).await;
+        (written.is_ok() && text.is_empty()).then_some(stream).ok_or(text)
+    };
+    let sent = futures_util::future::join_all((0..16).map(|_| send())).await;
+    let refused: Vec<&String> = sent.iter().filter_map(|it| it.as_ref().err()).collect();
+    assert!((2..=8).contains(&refused.len()), "{refused:?} of 16 were refused");
+    // Who still writes may see the end of the connection before the answer.
+    assert!(refused.iter().all(|it| it.is_empty() || it.starts_with("HTTP/1.1 503 ")));
+    hook.validate(pod(&[])).await.silent();
+    for mut stream in sent.into_iter().flatten() {
+        stream.write_all(last).await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert!(matches!(&status, b"HTTP/1.1 200" | b"HTTP/1.1 408"), "{status:?}");
+    }
+    hook.validate(pod(&[])).await.silent();
+}
+
+/// A place that is only held is given to others after ten seconds; one that is used stays.
+#[tokio::test]
+async fn who_connects_and_says_nothing_is_cut_off_and_who_has_spoken_is_not() {
+    let hook = Setup::default().start().await;
+    let (mut silent, mut spoken) = (by_hand(&hook).await, by_hand(&hook).await);
+    let began = Instant::now();
+    let ask = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    spoken.write_all(ask).await.unwrap();
+    let patience = Duration::from_secs(5);
+    assert!(answered(&mut spoken, patience).await.starts_with("HTTP/1.1 200 "));
+    let read = tokio::time::timeout(Duration::from_secs(40), silent.read(&mut [0; 1])).await;
+    let is_over = matches!(read, Ok(Ok(0) | Err(_)));
+    assert!(is_over && began.elapsed() > Duration::from_secs(5), "{read:?} {:?}", began.elapsed());
+    spoken.write_all(ask).await.unwrap();
+    assert!(answered(&mut spoken, patience).await.starts_with("HTTP/1.1 200 "));
+}
+
 #[tokio::test]
 async fn who_hangs_up_is_not_counted_as_being_answered_for_ever() {
     let silent = crate::support::RawServer::silent().await;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::hook::{Answer, Hook, Setup, image, owned_pod, pod, registry, review, with};
+use super::hook::{Answer, Hook, Setup, deployment, image, owned_pod, pod, registry, review, with};
 use crate::cluster_room::stub::{ApiServer, Fault};
 use crate::support::{Config, FakeRegistry};
 
@@ -79,9 +79,16 @@ async fn f39_the_pods_secret_is_used_and_a_rotated_or_deleted_one_counts_within_
     let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
     let refused = judged(&hook, pod_with(&name, &["pull"])).await;
     refused.denies("[policy strict, ");
+    // The account of a workload may be made after the workload; its Pods wait for it.
+    let mut early = deployment(&name);
+    early["spec"]["template"]["spec"]["serviceAccountName"] = json!("later");
+    judged(&hook, early.clone()).await.warns("will probably not pull");
+    let account = json!({"kind": "ServiceAccount", "imagePullSecrets": [{"name": "pull"}]});
+    api.put(&account_path("later"), account);
     api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
     tokio::time::sleep(Duration::from_millis(5200)).await;
     judged(&hook, pod_with(&name, &["pull"])).await.silent();
+    judged(&hook, early).await.silent();
     api.remove(&secret_path("pull"));
     tokio::time::sleep(Duration::from_millis(5200)).await;
     let gone = judged(&hook, pod_with(&name, &["pull"])).await;
@@ -126,16 +133,44 @@ async fn f38_a_slow_or_forbidding_api_server_is_a_warning_in_time_and_no_denial(
     answer.warns("could not tell");
     assert!(answer.text().contains("get") && answer.text().contains("secrets"), "{answer:?}");
     api.mend();
+    api.put(&secret_path("slow"), secret(registry.host(), PASSWORD));
+    let mut secrets = Vec::new();
     for (secret, fault) in [
-        ("slow", Fault::Delay(Duration::from_secs(10))),
+        ("slow", Fault::Delay(Duration::from_secs(4))),
+        ("hung", Fault::Delay(Duration::from_secs(10))),
         ("busy", Fault::Status(429)),
         ("sick", Fault::Status(500)),
         ("odd", Fault::Garbage),
     ] {
         api.fail(&secret_path(secret), fault);
-        let answer = judged(&hook, pod_with(&name, &[secret])).await;
-        assert!(answer.allowed() && !answer.warnings().is_empty(), "{secret}: {answer:?}");
+        secrets.push(secret);
     }
+    let (hook, name) = (&hook, &name);
+    let asked = secrets.into_iter().map(async |secret| {
+        let answer = judged(hook, pod_with(name, &[secret])).await;
+        // What came late may have come in time.
+        let told = secret == "slow" || !answer.warnings().is_empty();
+        assert!(answer.allowed() && told, "{secret}: {answer:?}");
+    });
+    futures_util::future::join_all(asked).await;
+}
+
+#[tokio::test]
+async fn the_default_install_admits_everything_with_a_slow_api_server_and_says_why() {
+    let (api, registry) = (api().await, private().await);
+    let hook = Setup::of(&[registry.host()]).start_in(&api).await;
+    api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
+    api.fail("/api/v1/namespaces", Fault::Delay(Duration::from_secs(20)));
+    let name = image(&registry, "team/app:1");
+    let with_secret = pod_with(&name, &["pull"]);
+    let (hook, mut owned, mut workload) = (&hook, owned_pod(&name), deployment(&name));
+    owned["spec"]["imagePullSecrets"] = json!([{"name": "pull"}]);
+    workload["spec"]["template"]["spec"] = with_secret["spec"].clone();
+    let asked = [with_secret, owned, workload].map(async |object| {
+        judged(hook, object.clone()).await.warns("could not tell");
+        hook.mutate(object).await.silent();
+    });
+    futures_util::future::join_all(asked).await;
 }
 
 #[tokio::test]
@@ -383,6 +418,25 @@ async fn a_namespace_whose_labels_are_not_known_is_refused_nothing_and_changed_i
     assert!(hook.mutate(pod(&[&good])).await.patch().is_empty());
     let hook = setup().start().await;
     judged(&hook, pod(&[&gone])).await.warns("app:gone");
+}
+
+/// Most Pods of most clusters: `/mutate` is called for each of them.
+#[tokio::test]
+async fn where_no_policy_changes_pods_mutate_asks_nobody_anything() {
+    let (api, registry) = (api().await, private().await);
+    api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
+    let selector = json!({"matchLabels": {"team": "web"}});
+    let spec = json!({"action": "Deny", "match": {"namespaceSelector": selector}});
+    let hook = Setup::of(&[registry.host()]).policy("strict", spec).start_in(&api).await;
+    let of_namespaces = || -> Vec<String> {
+        let all = api.requests().into_iter();
+        all.filter(|it| it.starts_with("/api/v1/namespaces/")).collect()
+    };
+    let object = pod_with(&image(&registry, "team/app:1"), &["pull"]);
+    hook.mutate(object.clone()).await.silent();
+    assert!(of_namespaces().is_empty() && registry.count() == 0, "{:?}", of_namespaces());
+    hook.validate(object).await;
+    assert!(!of_namespaces().is_empty() && registry.count() > 0);
 }
 
 #[tokio::test]

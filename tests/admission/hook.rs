@@ -26,14 +26,16 @@ use crate::support::FakeRegistry;
 use crate::support::tls::{Authority, Identity};
 
 /// Webhooks run on stacks as large as those of the program: unoptimised code needs them.
-static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(runtime);
+
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_stack_size(8 << 20)
         .enable_all()
         .build()
         .unwrap()
-});
+}
 
 /// What a webhook is started with.
 pub struct Setup {
@@ -46,6 +48,8 @@ pub struct Setup {
     pub client_ca: Option<String>,
     pub client_names: Vec<String>,
     pub delay: Duration,
+    /// Where it runs.
+    pub runtime: tokio::runtime::Handle,
 }
 
 impl Default for Setup {
@@ -64,6 +68,7 @@ impl Default for Setup {
             client_ca: None,
             client_names: Vec::new(),
             delay: Duration::ZERO,
+            runtime: RUNTIME.handle().clone(),
         }
     }
 }
@@ -170,7 +175,7 @@ impl Setup {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = Arc::clone(&app);
         let delay = self.delay;
-        let task = RUNTIME.spawn(async move {
+        let task = self.runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             let stopped = async { drop(stopped.await) };
             server::serve(listener, serving, stopped, delay).await;

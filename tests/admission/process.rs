@@ -5,19 +5,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::hook::{Setup, client, pod, review, wait};
+use super::hook::{Answer, Setup, client, pod, review, wait};
+use crate::support::FakeRegistry;
 use crate::support::tls::{Authority, Identity};
 
 /// `pullproof serve --no-cluster` as a process; it ends when dropped.
-struct Program {
-    child: Child,
-    address: String,
+pub struct Program {
+    pub child: Child,
+    pub address: String,
     metrics: String,
-    authority: Authority,
+    pub authority: Authority,
     folder: tempfile::TempDir,
     log: Option<std::thread::JoinHandle<String>>,
 }
@@ -29,33 +30,71 @@ impl Drop for Program {
     }
 }
 
+/// What the kernel says of a process in `/proc`.
+pub struct Usage {
+    /// Bytes in memory.
+    pub rss: usize,
+    pub descriptors: usize,
+    pub threads: usize,
+}
+
+impl Program {
+    pub fn usage(&self) -> Usage {
+        let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let status = std::fs::read_to_string(folder.join("status")).expect("it lives");
+        let field = |name: &str| -> usize {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        Usage {
+            rss: field("VmRSS:") << 10,
+            descriptors: std::fs::read_dir(folder.join("fd")).unwrap().count(),
+            threads: field("Threads:"),
+        }
+    }
+}
+
+/// Both files at once, as a kubelet does with a Secret: a new folder, to which a link is moved.
 fn put(folder: &Path, identity: &Identity) {
-    std::fs::write(folder.join("tls.crt"), &identity.chain_pem).unwrap();
-    std::fs::write(folder.join("tls.key"), &identity.key_pem).unwrap();
+    let version = format!("..{:x}", rand::random::<u64>());
+    std::fs::create_dir(folder.join(&version)).unwrap();
+    for (name, pem) in [("tls.crt", &identity.chain_pem), ("tls.key", &identity.key_pem)] {
+        std::fs::write(folder.join(&version).join(name), pem).unwrap();
+        let link = folder.join(name);
+        if link.symlink_metadata().is_err() {
+            std::os::unix::fs::symlink(Path::new("..data").join(name), link).unwrap();
+        }
+    }
+    std::os::unix::fs::symlink(&version, folder.join("..data_tmp")).unwrap();
+    std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
 }
 
 impl Program {
     fn start(more: &[&str]) -> Self {
+        Self::start_with("", more)
+    }
+
+    /// Reaches registries as this settings file says.
+    pub fn start_with(registries: &str, more: &[&str]) -> Self {
+        Self::start_in(&["--no-cluster"], registries, more)
+    }
+
+    /// In no cluster, or in that of a kubeconfig.
+    pub fn start_in(cluster: &[&str], registries: &str, more: &[&str]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
         put(folder.path(), &authority.valid());
-        std::fs::write(folder.path().join("registries.toml"), "").unwrap();
+        std::fs::write(folder.path().join("registries.toml"), registries).unwrap();
         let file = |name: &str| -> PathBuf { folder.path().join(name) };
         let mut child = Command::new(assert_cmd::cargo::cargo_bin!("pullproof"))
-            .args([
-                "serve",
-                "--no-cluster",
-                "--listen",
-                "127.0.0.1:0",
-                "--metrics-listen",
-                "127.0.0.1:0",
-            ])
+            .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"])
             .arg("--tls-cert")
             .arg(file("tls.crt"))
             .arg("--tls-key")
             .arg(file("tls.key"))
             .arg("--registries")
             .arg(file("registries.toml"))
+            .args(cluster)
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -91,16 +130,72 @@ impl Program {
         }
     }
 
+    /// Ends it, and gives its log.
+    pub fn end(&mut self) -> String {
+        self.child.kill().unwrap();
+        self.log.take().unwrap().join().unwrap()
+    }
+
     fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }
 
-    async fn metrics(&self) -> String {
+    pub async fn metrics(&self) -> String {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let asked = client.get(format!("http://{}/metrics", self.metrics)).send().await.unwrap();
         asked.text().await.unwrap()
     }
+}
+
+pub const STRICT: &str = "apiVersion: pullproof.dev/v1alpha1
+kind: ImageCheckPolicy
+metadata: {name: strict}
+spec: {action: Deny}
+";
+
+/// How the registries are reached by plain HTTP.
+pub fn plain(registries: &[&FakeRegistry]) -> String {
+    let entry = |it: &&FakeRegistry| format!("[registry.\"{}\"]\nplain_http = true\n", it.host());
+    let entries: String = registries.iter().map(entry).collect();
+    format!("allow_addresses = [\"127.0.0.0/8\"]\n{entries}")
+}
+
+/// A program that denies what is certain, and one client of it.
+pub struct Strict {
+    pub program: Program,
+    pub client: reqwest::Client,
+    _policies: tempfile::TempDir,
+}
+
+impl Strict {
+    pub fn start(registries: &[&FakeRegistry], more: &[&str]) -> Self {
+        let policies = tempfile::tempdir().unwrap();
+        std::fs::write(policies.path().join("strict.yaml"), STRICT).unwrap();
+        let folder = ["--policies", policies.path().to_str().unwrap()];
+        let program = Program::start_with(&plain(registries), &[&folder, more].concat());
+        let client = client(&program.authority).build().unwrap();
+        Self { program, client, _policies: policies }
+    }
+
+    pub fn url(&self) -> String {
+        format!("https://{}/validate?timeout=5s", self.program.address)
+    }
+
+    pub async fn validate(&self, object: Value) -> Answer {
+        validate(&self.client, &self.program, &review(object)).await
+    }
+}
+
+/// Ours come within 4.6 s; a client that has all its own to do hears of it later.
+pub async fn validate(client: &reqwest::Client, program: &Program, review: &Value) -> Answer {
+    let url = format!("https://{}/validate?timeout=5s", program.address);
+    let began = Instant::now();
+    let sent = client.post(url).body(review.to_string()).send().await.unwrap();
+    assert_eq!(sent.status(), 200);
+    let body: Value = sent.json().await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    Answer::of(body, &review["request"]["uid"])
 }
 
 /// Callers that send reviews one after another until they are told to stop, each on connections it
@@ -242,8 +337,7 @@ async fn f45_a_certificate_is_swapped_under_load_and_a_broken_pair_keeps_the_old
     assert!(fresh.await.unwrap() > 20);
     assert!(load.end().await > 100);
     let mut program = program;
-    program.child.kill().unwrap();
-    let log = program.log.take().unwrap().join().unwrap();
+    let log = program.end();
     assert_eq!(log.matches("the certificate was changed").count(), 1, "{log}");
     assert_eq!(log.matches("can not be used").count(), 1, "{log}");
 }

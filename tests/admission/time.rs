@@ -63,14 +63,16 @@ async fn f02_f03_f04_f05_a_registry_that_stalls_at_any_point_is_answered_for_in_
     let setup = Setup::of(&[backlog.host(), silent.host(), headers.host(), body.host()]);
     let spec = serde_json::json!({"action": "Deny", "requirePlatforms": ["linux/amd64"]});
     let hook = setup.policy("p", spec).start().await;
-    for host in [backlog.host(), silent.host(), headers.host(), body.host(), tls.host()] {
+    let hosts = [backlog.host(), silent.host(), headers.host(), body.host(), tls.host()];
+    let asked = hosts.map(async |host| {
         let image = format!("{host}/app:1");
         for timeout in ["1s", "5s"] {
             let path = format!("validate?timeout={timeout}");
             let most = if timeout == "1s" { 990 } else { 4990 };
             in_time(&hook, &path, &[&image], most).await.warns("could not tell");
         }
-    }
+    });
+    futures_util::future::join_all(asked).await;
     // Nothing is left of them after a while.
     assert_eq!(hook.metric("pullproof_reviews_in_flight"), 0.0);
 }
@@ -96,13 +98,8 @@ async fn f01_a_registry_that_is_not_there_is_answered_for_at_once() {
 
 #[tokio::test]
 async fn f53_a_slow_and_lossy_registry_gives_no_false_alarm() {
-    let registry = FakeRegistry::start(
-        Config::open()
-            .latency(Duration::from_millis(100))
-            .jitter(Duration::from_millis(200))
-            .lose_every(20),
-    )
-    .await;
+    let registry =
+        FakeRegistry::start(Config::open().jitter(Duration::from_millis(400)).lose_every(20)).await;
     for nth in 0..60 {
         registry.push_image("app", &nth.to_string(), "linux/amd64");
     }

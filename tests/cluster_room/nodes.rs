@@ -29,7 +29,7 @@ async fn become_(nodes: &Nodes, expected: &[&str]) {
 }
 
 #[tokio::test]
-async fn nodes_are_kept_as_they_are_now() {
+async fn f40_nodes_are_kept_as_they_are_now() {
     let api = ApiServer::start().await;
     api.list(NODES, vec![node("a", "amd64", 1), node("b", "arm64", 1)]);
     let (nodes, work) = Nodes::watch(&api.cluster().await);

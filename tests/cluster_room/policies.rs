@@ -47,6 +47,60 @@ async fn policies_are_in_order_of_name_and_a_wrong_one_takes_no_other_with_it() 
     work.abort();
 }
 
+/// A watch that repeats itself, brings old news after new ones, ends and is too old: the policies are
+/// those of the last list and what came after it.
+#[tokio::test]
+async fn f40_policies_are_those_there_are_whatever_the_watch_goes_through() {
+    let api = ApiServer::start().await;
+    let of = |name: &str, action: &str| policy(name, json!({"action": action}));
+    api.list(ALL, vec![of("a", "Deny"), of("b", "Warn")]);
+    let (policies, work) = Policies::watch(&api.cluster().await);
+    let work = tokio::spawn(work);
+    eventually(|| names(&policies) == ["a", "b"], "not listed").await;
+    let action = |name: &str| {
+        let all = policies.now();
+        let found = all.iter().find(|policy| policy.name == name);
+        found.map(|policy| format!("{:?}", policy.spec.action)).unwrap_or_default()
+    };
+
+    api.watched(ALL).await;
+    for _ in 0..3 {
+        api.send(ALL, "ADDED", of("c", "Warn"));
+        api.send(ALL, "DELETED", of("b", "Warn"));
+        api.send(ALL, "DELETED", of("nobody", "Warn"));
+    }
+    // Deleted, and an older word on it afterwards; the next list has the truth.
+    api.send(ALL, "DELETED", of("a", "Deny"));
+    api.send(ALL, "MODIFIED", of("a", "Warn"));
+    eventually(|| names(&policies) == ["a", "c"], "the watch is not followed").await;
+    assert!(action("a").contains("Warn"), "{}", action("a"));
+
+    let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410, "reason": "Expired", "message": "too old resource version"});
+    for round in 0..3 {
+        let listed = format!("l{round}");
+        api.list(ALL, vec![of("d", "Deny"), of(&listed, "Audit")]);
+        api.send(ALL, "ERROR", gone.clone());
+        eventually(|| names(&policies) == ["d", &listed], "not listed again").await;
+        api.watched(ALL).await;
+        api.cut(ALL);
+        api.watched(ALL).await;
+        api.send(ALL, "ADDED", of("e", "Warn"));
+        eventually(|| names(&policies) == ["d", "e", &listed], "the cut watch is not followed")
+            .await;
+    }
+    assert!(action("d").contains("Deny"), "{}", action("d"));
+
+    // Refused as too old before it begins.
+    api.list(ALL, vec![of("last", "Deny")]);
+    api.fail(ALL, Fault::Status(410));
+    api.cut(ALL);
+    eventually(|| policies.seen().warning.is_some(), "the failure is not noticed").await;
+    assert!(policies.is_ready() && names(&policies).len() == 3, "what is known goes on");
+    api.mend();
+    eventually(|| names(&policies) == ["last"], "not listed after the refusals").await;
+    work.abort();
+}
+
 #[tokio::test]
 async fn without_the_kind_there_are_no_policies_until_it_is_installed() {
     let api = ApiServer::start().await;

@@ -119,6 +119,12 @@ impl ApiServer {
         self.inner().watches.get(path).expect("somebody watches").send(line).unwrap();
     }
 
+    /// The same, where nobody may be watching just now.
+    pub fn offer(&self, path: &str, kind: &str, object: &Value) {
+        let line = Line::Event(json!({"type": kind, "object": object}));
+        self.inner().watches.get(path).map(|watch| watch.send(line));
+    }
+
     /// Ends the watches of this path.
     pub fn cut(&self, path: &str) {
         let watch = self.inner().watches.remove(path);

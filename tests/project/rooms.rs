@@ -190,3 +190,36 @@ fn the_scan_sees_code_and_passes_over_comments_and_parts_of_words() {
     assert_eq!(without_comment("let a = 1; // reqwest"), "let a = 1;");
     assert_eq!(without_comment("let u = \"https://a\";"), "let u = \"https://a\";");
 }
+
+/// F48: lifetimes count on a clock that nobody sets. Where the wall clock is read all the same, a test
+/// with that id says what a jump of it does.
+#[test]
+fn f48_the_wall_clock_is_read_where_times_outlive_the_process_and_nowhere_else() {
+    const MAY: [&str; 6] = [
+        // When an entry was written, for the next run.
+        "src/registry/disk.rs ",
+        // `Retry-After` as a date.
+        "src/registry/pause.rs ",
+        // What others read: nothing is decided by it.
+        "src/cluster/events.rs ",
+        "src/cluster/lease.rs ",
+        "src/controller/policy_status.rs ",
+        // Validity of certificates.
+        "src/controller/certificates.rs ",
+    ];
+    let mut clocks = Vec::new();
+    for file in sources() {
+        let code = code(&file);
+        if ["SystemTime::now", "Timestamp::now", "Zoned::now", "Utc::now", "OffsetDateTime::now"]
+            .iter()
+            .any(|clock| code.contains(clock))
+            && file.file_name().is_none_or(|name| name != "tests.rs")
+        {
+            clocks.push(format!("src/{} ", file.display()));
+        }
+    }
+    clocks.sort();
+    let mut may = MAY.map(str::to_owned).to_vec();
+    may.sort();
+    assert_eq!(clocks, may);
+}

@@ -76,7 +76,10 @@ impl Folder {
             let Some(lifetime) = draft.or_else(|| lifetime(name)) else { continue };
             let Ok(metadata) = entry.metadata() else { continue };
             let Ok(modified) = metadata.modified() else { continue };
-            if now.duration_since(modified).is_ok_and(|age| age >= lifetime) {
+            // One that is as far ahead was written by a clock that has been set back: nobody would
+            // use it, and it would outlive all others as the newest.
+            let apart = now.duration_since(modified).unwrap_or_else(|ahead| ahead.duration());
+            if apart >= lifetime {
                 self.remove(name);
             } else {
                 kept.push((modified, metadata.len(), name.to_owned()));

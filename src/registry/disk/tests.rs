@@ -108,6 +108,51 @@ fn an_entry_ends_by_its_own_time_and_by_that_of_its_file() {
     assert_eq!(read("m", now, now + minute), None, "an entry under another's name");
 }
 
+/// The clock was an hour ahead when it was written, or is an hour behind now.
+#[test]
+fn f48_what_was_written_in_the_future_is_not_believed_and_does_not_stay() {
+    let folder = TempDir::new().unwrap();
+    let disk = disk(&folder);
+    let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
+    let fact = serde_json::value::to_raw_value(&index()).unwrap();
+    for lifetime in [PRESENT, CONTENT] {
+        let age = |written: SystemTime, modified: SystemTime| {
+            let bytes = disk.seal("n", &fact, written).unwrap();
+            let read = disk.unseal::<Content>("n", &bytes, modified, lifetime, now);
+            read.map(|(_, age)| age.as_secs() / 60)
+        };
+        assert_eq!(age(now + hour, now + hour), None);
+        assert_eq!(age(now + hour, now), None);
+        // The time of a file alone may be a file server's.
+        assert_eq!(age(now, now + hour), Some(0));
+        let old = (hour < lifetime).then_some(60);
+        assert_eq!(age(now - hour, now - hour), old);
+    }
+    let put = |name: &str, modified: SystemTime| {
+        let path = disk.folder.path().join(name);
+        fs::write(&path, "entry").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        path
+    };
+    let name = |start: &str, n: u8| format!("{start}{}", hex::encode([n; 32]));
+    let future = [
+        put(&name(PRESENT_NAME, 1), now + hour),
+        put(&name(CONTENT_NAME, 2), now + 24 * 365 * hour),
+        put(".pullproof-draft-1-a", now + 2 * hour),
+    ];
+    let kept = [
+        put(&name(PRESENT_NAME, 3), now),
+        put(&name(CONTENT_NAME, 4), now + Duration::from_secs(5)),
+        put(&name(CONTENT_NAME, 5), now - hour),
+        put(".pullproof-draft-1-b", now),
+        put("content-of-a-person", now + hour),
+    ];
+    // Room for four: were those of the future the newest, they would take the place of the others.
+    disk.folder.prune(lifetime, 20, now);
+    assert!(future.iter().all(|path| !path.exists()), "{future:?}");
+    assert!(kept.iter().all(|path| path.exists()), "{kept:?}");
+}
+
 #[test]
 fn t12_a_changed_entry_is_passed_over_and_replaced() {
     let folder = TempDir::new().unwrap();

@@ -51,6 +51,8 @@ pub struct Metadata<'a> {
     #[serde(borrow, default, deserialize_with = "text")]
     generate_name: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "text")]
+    pub namespace: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
     pub uid: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "text")]
     pub deletion_timestamp: Cow<'a, str>,

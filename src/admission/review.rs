@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::object::Object;
+use super::object::{Object, Shape};
 
 pub const API_VERSION: &str = "admission.k8s.io/v1";
 pub const KIND: &str = "AdmissionReview";
@@ -25,6 +25,8 @@ pub enum NoReview {
     NoRequest,
     #[error("the request has no uid")]
     NoUid,
+    #[error("the object's namespace is not that of the request")]
+    OtherNamespace,
     #[error("the request's {0} is longer than {MAX_NAME} bytes")]
     TooLong(&'static str),
 }
@@ -130,10 +132,17 @@ pub fn parse(body: &[u8]) -> Result<Request<'_>, NoReview> {
         return Err(NoReview::NoUid);
     }
     let too_long = request.names().into_iter().find(|(_, name)| name.len() > MAX_NAME);
-    match too_long.map(|(field, _)| field) {
-        Some(field) => Err(NoReview::TooLong(field)),
-        None => Ok(request),
+    if let Some((field, _)) = too_long {
+        return Err(NoReview::TooLong(field));
     }
+    // No API server sends that: it puts an object into the namespace it is sent to, or refuses it.
+    let object = request.object.as_ref().and_then(|object| object.as_ref().ok());
+    let namespace = object.map(|object| &object.metadata.namespace);
+    let is_other = namespace.is_some_and(|it| !it.is_empty() && *it != request.namespace);
+    if is_other && Shape::of(&request.kind).is_some() {
+        return Err(NoReview::OtherNamespace);
+    }
+    Ok(request)
 }
 
 fn of_review<'a, O: Deserialize<'a>>(text: &'a str) -> Result<Request<'a, O>, NoReview> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::FutureExt;
@@ -205,7 +205,7 @@ async fn admit(State(app): State<Arc<App>>, endpoint: Endpoint, request: Request
     let started = Instant::now();
     let budget = deadline::budget(request.uri().query());
     // Futures are pinned where they are made: each that is handed on by value is kept twice.
-    let answering = pin!(answer(&app, endpoint, request.into_body(), budget));
+    let answering = pin!(answer(&app, endpoint, json_body(request), budget));
     let ((verdict, response), own) = own_time(answering).await;
     app.metrics.review(endpoint.id(), verdict, started.elapsed(), own);
     response
@@ -240,18 +240,35 @@ async fn own_time<T>(mut work: Pin<&mut impl Future<Output = T>>) -> (T, Duratio
     (done, own)
 }
 
+/// Why nothing of a request is looked at.
+type Refusal = (StatusCode, &'static str);
+
+/// The body of a request, if that says to be what API servers send, or says nothing of it.
+fn json_body(request: Request) -> Result<Body, Refusal> {
+    let essence = |value: &HeaderValue| {
+        let value = value.to_str().unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+    };
+    match request.headers().get(header::CONTENT_TYPE).is_none_or(essence) {
+        true => Ok(request.into_body()),
+        false => Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "a review is application/json\n")),
+    }
+}
+
 /// The verdict for the metrics, and the response.
 async fn answer(
     app: &App,
     endpoint: Endpoint,
-    body: Body,
+    body: Result<Body, Refusal>,
     budget: Duration,
 ) -> (&'static str, Response) {
+    const LATE: Refusal = (StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n");
     let started = Instant::now();
-    let read = tokio::time::timeout(budget, read(app, body)).await;
-    let body = match read
-        .unwrap_or(Err((StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n")))
-    {
+    let read = match body {
+        Ok(body) => tokio::time::timeout(budget, read(app, body)).await.unwrap_or(Err(LATE)),
+        Err(refusal) => Err(refusal),
+    };
+    let body = match read {
         Ok(body) => body,
         Err(refusal) => return ("bad-request", refusal.into_response()),
     };
@@ -289,8 +306,7 @@ async fn survived(
     })
 }
 
-const BUSY: (StatusCode, &str) =
-    (StatusCode::SERVICE_UNAVAILABLE, "too many large bodies at once\n");
+const BUSY: Refusal = (StatusCode::SERVICE_UNAVAILABLE, "too many large bodies at once\n");
 
 /// A body in memory, and its share of what may be there.
 struct Read<'a> {
@@ -301,7 +317,7 @@ struct Read<'a> {
 /// Reads a body. Its share of the memory grows as it comes: what is only announced holds up nobody.
 /// Where there is no room it is refused at once: what waits half read on an HTTP/2 connection stops
 /// all others on it.
-async fn read(app: &App, mut body: Body) -> Result<Read<'_>, (StatusCode, &'static str)> {
+async fn read(app: &App, mut body: Body) -> Result<Read<'_>, Refusal> {
     use axum::body::HttpBody;
     let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "larger than 8 MiB\n");
     if body.size_hint().lower() > MAX_BODY as u64 {

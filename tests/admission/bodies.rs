@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::hook::{Hook, Setup, image, pod, registry, review, with};
+use super::hook::{Hook, Setup, image, pod, registry, review, sent_to, with};
 use crate::support::tls::Authority;
 
 /// What came back for a body; every answer leaves the connection usable or says that it ends.
@@ -315,16 +315,25 @@ async fn b07_paths_and_methods_that_are_not_there_are_4xx_and_nothing_is_ever_3x
     }
 }
 
-/// The API server says `application/json`; what is no JSON is refused for what it is.
 #[tokio::test]
-async fn b07_a_wrong_content_type_is_no_way_around_a_verdict() {
+async fn b07_what_does_not_say_to_be_json_is_status_415() {
     let registry = registry().await;
     let hook = Setup::of(&[registry.host()]).deny().start().await;
     let body = review(pod(&[&image(&registry, "app:gone")])).to_string();
-    for kind in ["text/plain", "application/yaml", "", "application/json; charset=utf-8"] {
-        let request = hook.client.post(hook.url("validate")).header("content-type", kind);
-        let response = request.body(body.clone()).send().await.unwrap();
-        assert!(response.text().await.unwrap().contains("\"allowed\":false"));
+    let send = |kind: Option<&'static str>| {
+        let mut request = hook.client.post(hook.url("validate")).body(body.clone());
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
+        }
+        async { request.send().await.unwrap() }
+    };
+    for kind in ["text/plain", "application/yaml", "", "application/json-patch+json", "json"] {
+        assert_eq!(send(Some(kind)).await.status(), 415, "{kind}");
+    }
+    assert_eq!(registry.count(), 0);
+    for kind in [None, Some("application/json; charset=utf-8"), Some("Application/JSON")] {
+        let response = send(kind).await;
+        assert!(response.text().await.unwrap().contains("\"allowed\":false"), "{kind:?}");
     }
 }
 
@@ -406,17 +415,17 @@ async fn b25_the_namespace_is_the_requests_and_a_strange_one_borrows_nothing() {
     let registry = registry().await;
     let spec = json!({"action": "Deny", "match": {"namespaces": ["prod"]}});
     let hook = Setup::of(&[registry.host()]).policy("prod", spec).start().await;
-    let mut object = pod(&[&image(&registry, "app:gone")]);
-    object["metadata"]["namespace"] = json!("prod");
-    hook.send("validate", &with(review(object.clone()), "namespace", "shop"))
-        .await
-        .warns("app:gone");
-    object["metadata"]["namespace"] = json!("shop");
-    hook.send("validate", &with(review(object.clone()), "namespace", "prod"))
-        .await
-        .denies("app:gone");
+    let object = pod(&[&image(&registry, "app:gone")]);
+    hook.send("validate", &sent_to("shop", review(object.clone()))).await.warns("app:gone");
+    hook.send("validate", &sent_to("prod", review(object.clone()))).await.denies("app:gone");
+    for other in ["prod", ""] {
+        let review = with(review(object.clone()), "namespace", other).to_string();
+        let response = hook.client.post(hook.url("validate")).body(review).send().await.unwrap();
+        assert_eq!(response.status(), 400);
+        assert!(response.text().await.unwrap().contains("namespace"));
+    }
     for strange in ["", "../prod", "prod/x", "PROD", "prod\0", "a\u{1b}[31m"] {
-        let review = with(review(object.clone()), "namespace", strange);
+        let review = sent_to(strange, review(object.clone()));
         hook.send("validate", &review).await.warns("app:gone");
     }
 }

@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::hook::{Answer, Hook, Setup, deployment, image, owned_pod, pod, registry, review, with};
+use super::hook::{
+    Answer, Hook, Setup, deployment, image, owned_pod, pod, registry, review, sent_to, with,
+};
 use crate::cluster_room::stub::{ApiServer, Fault};
 use crate::support::{Config, FakeRegistry};
 
@@ -101,14 +103,14 @@ async fn t50_only_the_namespace_of_the_request_is_looked_into() {
     let (api, registry) = (api().await, private().await);
     api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
     let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
-    let mut object = pod_with(&image(&registry, "team/app:1"), &["pull"]);
-    object["metadata"]["namespace"] = json!("shop");
+    let object = pod_with(&image(&registry, "team/app:1"), &["pull"]);
     for namespace in ["mine", "../shop", "shop/", "shop%2f", ""] {
-        let answer =
-            hook.send("validate", &with(review(object.clone()), "namespace", namespace)).await;
+        let answer = hook.send("validate", &sent_to(namespace, review(object.clone()))).await;
         assert!(!answer.text().trim().is_empty(), "{namespace}: {answer:?}");
+        let foreign = with(review(object.clone()), "namespace", namespace).to_string();
+        let response = hook.client.post(hook.url("validate")).body(foreign).send().await.unwrap();
+        assert_eq!(response.status(), 400, "{namespace}");
     }
-    object["metadata"]["namespace"] = json!("mine");
     hook.validate(object).await.silent();
     let elsewhere: Vec<String> = api
         .requests()

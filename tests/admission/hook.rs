@@ -386,6 +386,13 @@ pub fn with(mut review: Value, field: &str, value: impl Into<Value>) -> Value {
     review
 }
 
+/// A review as if its object had been sent to that namespace.
+pub fn sent_to(namespace: impl Into<Value>, review: Value) -> Value {
+    let mut review = with(review, "namespace", namespace);
+    review["request"]["object"]["metadata"]["namespace"] = review["request"]["namespace"].clone();
+    review
+}
+
 /// A Pod of its own with a container for each image.
 pub fn pod(images: &[&str]) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},

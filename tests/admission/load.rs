@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::hook::{Hook, Setup, image, pod, registry, review, with};
+use super::hook::{Hook, Setup, image, pod, registry, review, sent_to};
 use super::process::Strict;
 use crate::support::{Config, FakeRegistry, Fault};
 
@@ -177,9 +177,7 @@ async fn f30_a_namespace_that_floods_is_stopped_and_another_is_served() {
     let setup = Setup { rate: (50, 200), ..Setup::of(&[registry.host()]).deny() };
     let hook = Arc::new(setup.start().await);
     let flood = (0..600)
-        .map(|nth| {
-            with(review(pod(&[&image(&registry, &format!("loud{nth}:1"))])), "namespace", "loud")
-        })
+        .map(|nth| sent_to("loud", review(pod(&[&image(&registry, &format!("loud{nth}:1"))]))))
         .collect();
     let flooding = {
         let hook = Arc::clone(&hook);

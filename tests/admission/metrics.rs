@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::hook::{Setup, image, pod, registry, review, with};
+use super::hook::{Setup, image, pod, registry, review, sent_to};
 use crate::support::{Config, FakeRegistry, Fault};
 
 /// Every word of the chart that names a metric of the webhook, a histogram's parts as the histogram.
@@ -109,7 +109,7 @@ async fn b46_a_thousand_registries_images_and_namespaces_are_a_few_lines() {
             .map(|nth| format!("r{round}-{nth}.invalid.example:1/app-{nth}:{nth}"))
             .collect();
         let images: Vec<&str> = images.iter().map(String::as_str).collect();
-        let review = with(review(pod(&images)), "namespace", format!("team-{round}"));
+        let review = sent_to(format!("team-{round}"), review(pod(&images)));
         let _ = hook.send("validate?timeout=500ms", &review).await;
     }
     let text = hook.metrics();

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::hook::{Setup, deployment, image, owned_pod, pod, registry, review, update, with};
+use super::hook::{
+    Setup, deployment, image, owned_pod, pod, registry, review, sent_to, update, with,
+};
 use crate::support::Fault;
 
 const ANNOTATION: &str = "pullproof.dev/original-images";
@@ -112,7 +114,7 @@ async fn a_policy_pins_what_it_matches_alone() {
     registry.push_image("other", "1", "linux/amd64");
     let object = pod(&[&image(&registry, "app:1"), &image(&registry, "other:1")]);
     hook.mutate(object.clone()).await.silent();
-    let answer = hook.send("mutate", &with(review(object), "namespace", "prod")).await;
+    let answer = hook.send("mutate", &sent_to("prod", review(object))).await;
     let patch = answer.patch();
     assert_eq!(patch.iter().filter(|it| it["op"] == "replace").count(), 1, "{patch:?}");
     assert_eq!(patch[0]["path"], "/spec/containers/0/image");

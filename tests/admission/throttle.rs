@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use pullproof::settings::Registries;
 use serde_json::Value;
 
-use super::hook::{Answer, Hook, Setup, image, pod, registry, review, with};
+use super::hook::{Answer, Hook, Setup, image, pod, registry, review, sent_to};
 use crate::support::{Config, FakeRegistry};
 
 /// Nearly nothing is refilled while a test runs.
@@ -71,8 +71,7 @@ async fn f30_a_namespace_that_asks_too_much_is_told_and_another_that_asks_the_sa
     let hook = bounded(Setup::of(&[registry.host()]).deny(), 10).start().await;
     let images: Vec<_> = (0..40).map(|nth| image(&registry, &format!("app:v{nth}"))).collect();
     let loud = images.iter().map(|image| review(pod(&[image])));
-    let quiet =
-        images[20..28].iter().map(|image| with(review(pod(&[image])), "namespace", "quiet"));
+    let quiet = images[20..28].iter().map(|image| sent_to("quiet", review(pod(&[image]))));
     let all: Vec<_> = loud.chain(quiet).collect();
     let answers = at_once(&hook, "validate?timeout=5s", all).await;
     let (loud, quiet) = answers.split_at(40);
@@ -80,7 +79,7 @@ async fn f30_a_namespace_that_asks_too_much_is_told_and_another_that_asks_the_sa
     assert_eq!(throttled(quiet), 0, "{quiet:?}");
     assert!(answers.iter().all(Answer::allowed));
     // What was not asked is not remembered as an answer.
-    let later = with(review(pod(&[&images[39]])), "namespace", "later");
+    let later = sent_to("later", review(pod(&[&images[39]])));
     let answer = hook.send("validate?timeout=5s", &later).await;
     assert!(answer.warnings().is_empty(), "{answer:?}");
 }

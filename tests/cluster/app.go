@@ -112,31 +112,28 @@ type platform struct {
 // A repository to push to.
 type target struct{ registry, repository, login string }
 
-// push [USER:PASSWORD@]REGISTRY REPOSITORY TAG ARCHITECTURE=PROGRAM... [--with FILE]... [--index]: each
-// program becomes a one-layer image that runs it (as /app); files are put at their own path beside
-// it. Several, or --index, make an index. Prints the reference with its digest.
+// push [USER:PASSWORD@]REGISTRY REPOSITORY TAG ARCHITECTURE=PROGRAM... [--index]: each program becomes a
+// one-layer image that runs it (as /app). Several, or --index, make an index. Prints the reference
+// with its digest.
 func push(arguments []string) error {
 	to := target{registry: arguments[0], repository: arguments[1]}
 	if at := strings.LastIndex(to.registry, "@"); at >= 0 {
 		to.login, to.registry = to.registry[:at], to.registry[at+1:]
 	}
 	tag, index := arguments[2], false
-	var programs, files []string
-	for rest := arguments[3:]; len(rest) > 0; rest = rest[1:] {
-		switch {
-		case rest[0] == "--index":
+	var programs []string
+	for _, argument := range arguments[3:] {
+		if argument == "--index" {
 			index = true
-		case rest[0] == "--with" && len(rest) > 1:
-			files, rest = append(files, rest[1]), rest[1:]
-		default:
-			programs = append(programs, rest[0])
+		} else {
+			programs = append(programs, argument)
 		}
 	}
 	index = index || len(programs) > 1
 	var manifests []descriptor
 	for _, pair := range programs {
 		architecture, program, _ := strings.Cut(pair, "=")
-		manifest, err := to.image(architecture, program, tag, files)
+		manifest, err := to.image(architecture, program, tag)
 		if err != nil {
 			return err
 		}
@@ -162,21 +159,15 @@ func push(arguments []string) error {
 	return nil
 }
 
-func (to target) image(architecture, program, tag string, files []string) ([]byte, error) {
+func (to target) image(architecture, program, tag string) ([]byte, error) {
+	content, err := os.ReadFile(program)
+	if err != nil {
+		return nil, err
+	}
 	var layer bytes.Buffer
 	writer := tar.NewWriter(&layer)
-	for _, file := range append([]string{program}, files...) {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		name := strings.TrimPrefix(file, "/")
-		if file == program {
-			name = "app"
-		}
-		writer.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content))})
-		writer.Write(content)
-	}
+	writer.WriteHeader(&tar.Header{Name: "app", Mode: 0o755, Size: int64(len(content))})
+	writer.Write(content)
 	writer.Close()
 	var packed bytes.Buffer
 	gz, _ := gzip.NewWriterLevel(&packed, gzip.BestSpeed)

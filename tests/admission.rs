@@ -6,6 +6,7 @@ pub mod hook;
 mod bodies;
 mod callers;
 mod cluster;
+mod entries;
 mod exemptions;
 mod faults;
 mod load;

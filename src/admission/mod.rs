@@ -3,6 +3,7 @@
 //! plain functions.
 
 pub mod deadline;
+pub mod entries;
 mod events;
 pub mod exempt;
 pub mod handler;

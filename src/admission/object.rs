@@ -3,12 +3,12 @@
 //! since a webhook reads thousands of Pods a second and needs no spans.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::entries::{self, List, Map, Unread};
 use super::review::{Kind, Request, text};
 use crate::image::usage::{
     ImageUse, NodeConstraints, NodeRequirement, ObjectName, Ownership, Site, Toleration, Workload,
@@ -30,8 +30,8 @@ pub struct Object<'a> {
 
 impl<'a> Object<'a> {
     /// Reads an object alone.
-    pub fn read(raw: &'a RawValue) -> serde_json::Result<Box<Self>> {
-        serde_json::from_str(raw.get())
+    pub fn read(raw: &'a RawValue) -> Result<Box<Self>, Unread> {
+        entries::read(raw.get())
     }
 }
 
@@ -57,9 +57,9 @@ pub struct Metadata<'a> {
     #[serde(borrow, default, deserialize_with = "text")]
     pub deletion_timestamp: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    pub annotations: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
+    pub annotations: Option<Map<'a>>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    owner_references: Vec<Owner<'a>>,
+    owner_references: List<Owner<'a>>,
 }
 
 /// An entry of `ownerReferences`.
@@ -97,24 +97,24 @@ impl<'a> Metadata<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Spec<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
-    init_containers: Vec<Container<'a>>,
+    init_containers: List<Container<'a>>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    containers: Vec<Container<'a>>,
+    containers: List<Container<'a>>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    ephemeral_containers: Vec<Container<'a>>,
+    ephemeral_containers: List<Container<'a>>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    volumes: Vec<Volume<'a>>,
+    volumes: List<Volume<'a>>,
     /// `None` when absent or `null`, which is where a patch has to make the list.
     #[serde(borrow, default)]
-    pub image_pull_secrets: Option<Vec<Named<'a>>>,
+    pub image_pull_secrets: Option<List<Named<'a>>>,
     #[serde(borrow, default, deserialize_with = "text")]
     service_account_name: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    node_selector: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    node_selector: Map<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     affinity: Affinity<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    tolerations: Vec<Tolerated<'a>>,
+    tolerations: List<Tolerated<'a>>,
     #[serde(borrow, default, deserialize_with = "text")]
     node_name: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "or_default")]
@@ -205,16 +205,16 @@ struct NodeAffinity<'a> {
 #[serde(rename_all = "camelCase")]
 struct NodeSelector<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
-    node_selector_terms: Vec<Term<'a>>,
+    node_selector_terms: List<Term<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Term<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
-    match_expressions: Vec<Requirement<'a>>,
+    match_expressions: List<Requirement<'a>>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    match_fields: Vec<Requirement<'a>>,
+    match_fields: List<Requirement<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -224,7 +224,7 @@ struct Requirement<'a> {
     #[serde(borrow, default, deserialize_with = "text")]
     operator: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    values: Vec<Cow<'a, str>>,
+    values: List<Cow<'a, str>>,
 }
 
 /// `null` is what an absent field is.
@@ -344,8 +344,9 @@ impl<'a> Admitted<'a> {
     /// Every image text, as often as it stands there.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let spec = &self.spec;
-        let containers =
-            spec.init_containers.iter().chain(&spec.containers).chain(&spec.ephemeral_containers);
+        let containers = [&spec.init_containers, &spec.containers, &spec.ephemeral_containers]
+            .into_iter()
+            .flat_map(|list| list.iter());
         let volumes = spec.volumes.iter().filter_map(|volume| volume.image.as_ref());
         containers
             .map(|container| &*container.image)
@@ -387,7 +388,7 @@ impl<'a> Admitted<'a> {
             pull_secrets: spec
                 .image_pull_secrets
                 .iter()
-                .flatten()
+                .flat_map(|secrets| secrets.iter())
                 .map(|secret| secret.name.clone().into_owned())
                 .collect(),
             constraints: self.constraints(&kind.kind),

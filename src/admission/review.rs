@@ -1,6 +1,6 @@
 //! `AdmissionReview` of `admission.k8s.io/v1`: what is read of a request, borrowed from its bytes, and
 //! the answer as bytes. Own types, since nothing is cloned to read five fields of an object, which is
-//! read in the same go (most of what a review costs), and the patch is base64 as the API says. Follows `k8s.io/api/admission/v1`.
+//! read in the same go, and the patch is base64 as the API says. Follows `k8s.io/api/admission/v1`.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::object::{Object, Shape};
+use super::entries::{self, MAX_ENTRIES, Unread};
+use super::object::{Admitted, Object, Shape};
 
 pub const API_VERSION: &str = "admission.k8s.io/v1";
 pub const KIND: &str = "AdmissionReview";
@@ -25,6 +26,8 @@ pub enum NoReview {
     NoRequest,
     #[error("the request has no uid")]
     NoUid,
+    #[error("its objects have more than {MAX_ENTRIES} entries or {MAX_IMAGES} images")]
+    TooMany,
     #[error("the object's namespace is not that of the request")]
     OtherNamespace,
     #[error("the request's {0} is longer than {MAX_NAME} bytes")]
@@ -34,6 +37,10 @@ pub enum NoReview {
 /// No object, kind or namespace has a longer name. Names are logged, told as Events and kept as keys,
 /// so what is longer goes no further.
 pub const MAX_NAME: usize = 253;
+
+/// Places of an object that name an image. What an API server can store has fewer: it fills in each
+/// container, so that 1.5 MB have room for 10,000.
+pub const MAX_IMAGES: usize = 20_000;
 
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "O: Deserialize<'de>"))]
@@ -47,7 +54,7 @@ struct Review<'a, O> {
 }
 
 /// What a request brings: an object, or why it is none of the shape that those have which make Pods.
-pub type Brought<'a> = Result<Box<Object<'a>>, serde_json::Error>;
+pub type Brought<'a> = Result<Box<Object<'a>>, Unread>;
 
 /// The request of a review, as far as it is looked at.
 #[derive(Debug, Deserialize)]
@@ -136,18 +143,23 @@ pub fn parse(body: &[u8]) -> Result<Request<'_>, NoReview> {
         return Err(NoReview::TooLong(field));
     }
     // No API server sends that: it puts an object into the namespace it is sent to, or refuses it.
-    let object = request.object.as_ref().and_then(|object| object.as_ref().ok());
-    let namespace = object.map(|object| &object.metadata.namespace);
-    let is_other = namespace.is_some_and(|it| !it.is_empty() && *it != request.namespace);
-    if is_other && Shape::of(&request.kind).is_some() {
-        return Err(NoReview::OtherNamespace);
+    if let (Some(shape), Some(Ok(object))) = (Shape::of(&request.kind), &request.object) {
+        let namespace = &*object.metadata.namespace;
+        if !namespace.is_empty() && namespace != request.namespace {
+            return Err(NoReview::OtherNamespace);
+        }
+        if Admitted::new(shape, object).texts().nth(MAX_IMAGES).is_some() {
+            return Err(NoReview::TooMany);
+        }
     }
     Ok(request)
 }
 
 fn of_review<'a, O: Deserialize<'a>>(text: &'a str) -> Result<Request<'a, O>, NoReview> {
-    let review: Review<'a, O> =
-        serde_json::from_str(text).map_err(|error| NoReview::Json(position(&error)))?;
+    let review: Review<'a, O> = entries::read(text).map_err(|error| match error {
+        Unread::Json(error) => NoReview::Json(position(&error)),
+        Unread::TooMany => NoReview::TooMany,
+    })?;
     if review.api_version != API_VERSION || review.kind != KIND {
         return Err(NoReview::OtherKind);
     }

@@ -107,6 +107,7 @@ fn a_program_that_needs_a_loader_or_a_library_is_refused() {
     assert_eq!(refused(&program(2, &[30, 8, 1, 77, 0, 0])), "it names libraries");
     let cut = &program(2, &[])[..64 + 56];
     assert_eq!(refused(cut), "its program headers are cut off");
+    assert_eq!(refused(b"\x7fELF\x02\x01"), "it is no program: it has no program headers");
     for file in [b"#!/bin/sh\n".as_slice(), b"", b"\x7fELF\x01\x01"] {
         assert!(refused(file).starts_with("it is no ELF program"));
     }

@@ -13,8 +13,9 @@ const LIBRARY: usize = 1;
 /// in memory is random has a dynamic section as well, but one without libraries.
 pub fn runs_alone(file: &[u8]) -> Result<()> {
     ensure!(file.starts_with(b"\x7fELF\x02\x01"), "it is no ELF program of 64 bits, little endian");
-    let (start, size) = (number(file, 32, 8), number(file, 54, 2));
-    for at in (0..number(file, 56, 2)).map(|header| start.saturating_add(header * size)) {
+    let (start, size, count) = (number(file, 32, 8), number(file, 54, 2), number(file, 56, 2));
+    ensure!(count > 0, "it is no program: it has no program headers");
+    for at in (0..count).map(|header| start.saturating_add(header * size)) {
         let part = file.get(at..).unwrap_or_default();
         ensure!(!part.is_empty(), "its program headers are cut off");
         let kind = number(part, 0, 4);

@@ -49,7 +49,7 @@ struct Review<'a, O> {
     api_version: Cow<'a, str>,
     #[serde(borrow, default)]
     kind: Cow<'a, str>,
-    #[serde(default = "none")]
+    #[serde(default)]
     request: Option<Request<'a, O>>,
 }
 
@@ -76,9 +76,9 @@ pub struct Request<'a, O = Brought<'a>> {
     pub operation: Cow<'a, str>,
     #[serde(borrow, default)]
     pub user_info: UserInfo<'a>,
-    #[serde(default = "none")]
+    #[serde(default)]
     pub object: Option<O>,
-    #[serde(default = "none")]
+    #[serde(default)]
     pub old_object: Option<O>,
     #[serde(default)]
     pub dry_run: Option<bool>,
@@ -119,10 +119,6 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de
     struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
     let text = Option::<Borrowed<'de>>::deserialize(deserializer)?;
     Ok(text.map(|Borrowed(text)| text).unwrap_or_default())
-}
-
-fn none<T>() -> Option<T> {
-    None
 }
 
 /// Reads a request from a body: its objects in the same go where they have the shape that is expected,

@@ -245,11 +245,11 @@ type Refusal = (StatusCode, &'static str);
 
 /// The body of a request, if that says to be what API servers send, or says nothing of it.
 fn json_body(request: Request) -> Result<Body, Refusal> {
-    let essence = |value: &HeaderValue| {
+    let is_json = |value: &HeaderValue| {
         let value = value.to_str().unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
     };
-    match request.headers().get(header::CONTENT_TYPE).is_none_or(essence) {
+    match request.headers().get(header::CONTENT_TYPE).is_none_or(is_json) {
         true => Ok(request.into_body()),
         false => Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "a review is application/json\n")),
     }

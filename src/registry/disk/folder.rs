@@ -76,8 +76,8 @@ impl Folder {
             let Some(lifetime) = draft.or_else(|| lifetime(name)) else { continue };
             let Ok(metadata) = entry.metadata() else { continue };
             let Ok(modified) = metadata.modified() else { continue };
-            // One that is as far ahead was written by a clock that has been set back: nobody would
-            // use it, and it would outlive all others as the newest.
+            // One that is as far ahead was written by a clock that has been set back, and would
+            // outlive all others as the newest. That a file server's clock is ahead costs but a question.
             let apart = now.duration_since(modified).unwrap_or_else(|ahead| ahead.duration());
             if apart >= lifetime {
                 self.remove(name);

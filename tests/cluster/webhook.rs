@@ -3,11 +3,17 @@
 //! a webhook of its own.
 
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::PostParams;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::registries::{Config, FakeRegistry};
 use crate::support::pki::Authority;
@@ -384,15 +390,43 @@ async fn a_certificate_is_changed_under_load_without_a_failed_review() {
     let place = Place::new("rotate", Config::open(), json!({"action": "Deny"})).await;
     place.registry.push_image("shop/web", "1", "linux/amd64");
     let web = pod("web", &json!({"image": place.image("shop/web:1")}));
-    for _ in 0..5 {
-        // The webhook fails closed here: a review that fails is a refusal.
-        place.write_certificate(&place.authority);
-        for _ in 0..6 {
-            place.create(&web, true).expect_ok();
-        }
-        tokio::time::sleep(Duration::from_millis(700)).await;
+    let pods: Api<Pod> = Api::namespaced(place.cluster.client().await, &place.namespace);
+    let (object, dry) = (
+        serde_json::from_value::<Pod>(web.clone()).unwrap(),
+        PostParams { dry_run: true, ..PostParams::default() },
+    );
+    let (is_over, mut load) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    for _ in 0..8 {
+        let (pods, object, dry, is_over) =
+            (pods.clone(), object.clone(), dry.clone(), is_over.clone());
+        load.spawn(async move {
+            let mut created = 0;
+            while !is_over.load(Relaxed) {
+                // The webhook fails closed here: a review that fails is a refusal.
+                pods.create(&dry, &object).await.unwrap();
+                created += 1;
+            }
+            created
+        });
     }
-    assert!(place.log().contains("the certificate was changed"));
+    let authority = reqwest::Certificate::from_pem(place.authority.pem().as_bytes()).unwrap();
+    let changes = |log: &str| log.matches("the certificate was changed").count();
+    for change in 1..=5 {
+        place.write_certificate(&place.authority);
+        until("the changed pair is served", async || {
+            (changes(&place.log()) >= change).then_some(())
+        })
+        .await;
+        // A connection of its own, beside that which the API server keeps.
+        let ready = format!("https://127.0.0.1:{}/readyz", place.port);
+        let client =
+            reqwest::Client::builder().tls_certs_only([authority.clone()]).build().unwrap();
+        assert_eq!(client.get(ready).send().await.unwrap().status(), 200);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    is_over.store(true, Relaxed);
+    let created: usize = load.join_all().await.into_iter().sum();
+    assert!(created >= 200, "{created} reviews are no load");
     // A pair that does not fit is told and the one before stays.
     std::fs::write(place.folder.path().join("tls.key"), "junk").unwrap();
     until("the broken pair is told", async || {

@@ -112,18 +112,21 @@ async fn b03_deep_nesting_is_refused_or_never_walked() {
 #[tokio::test]
 async fn b03_templates_in_templates_without_end_are_refused_and_end_nothing() {
     let hook = Setup::default().deny().start().await;
-    let deep = |open: &str| {
-        let opened = format!("{{\"spec\":{{{open}").repeat(100_000);
-        format!("{opened}{{}}{}", "}".repeat((1 + open.matches('{').count() + 1) * 100_000))
+    let nested = |inner: &str, levels: usize| {
+        let open = format!("{{\"spec\":{{{inner}").repeat(levels);
+        format!("{open}{{}}{}", "}}".repeat(levels))
     };
     for (version, kind) in [("v1", "Pod"), ("apps/v1", "Deployment"), ("batch/v1", "CronJob")] {
         for inner in ["\"template\":", "\"jobTemplate\":"] {
-            let object = deep(inner);
             for field in ["object", "oldObject"] {
                 let mut sent = review(json!({"apiVersion": version, "kind": kind}));
                 sent["request"]["operation"] = json!("UPDATE");
                 sent["request"][field] = json!("here");
-                let text = sent.to_string().replace("\"here\"", &object);
+                let of = |levels| sent.to_string().replace("\"here\"", &nested(inner, levels));
+                // It is the depth that counts, and nothing else in it.
+                let shallow = hook.post("validate", of(20)).await.text().await.unwrap();
+                assert!(shallow.contains("\"allowed\":true") && !shallow.contains("could not"));
+                let text = of(100_000);
                 for path in ["validate", "mutate"] {
                     let response = hook.post(path, text.clone()).await;
                     let status = response.status().as_u16();

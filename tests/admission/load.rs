@@ -60,7 +60,7 @@ async fn f11_a_registry_that_keeps_failing_is_left_alone_and_answered_for_at_onc
     }
     took.sort();
     // Below 5 ms where the machine has nothing else to do and the code is optimised.
-    assert!(took[20] < Duration::from_millis(50) && took[35] < SLOW, "{took:?}");
+    assert!(took[20] < Duration::from_millis(100) && took[35] < SLOW, "{took:?}");
     hook.validate(pod(&[&image(&well, "app:1")])).await.silent();
 }
 

@@ -9,6 +9,7 @@ mod cluster;
 mod entries;
 mod exemptions;
 mod faults;
+mod injection;
 mod load;
 mod metrics;
 mod mutation;

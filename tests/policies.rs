@@ -1,5 +1,5 @@
 //! The ready-made policies in `policies`: each is read, and does what its first line says. What only
-//! the webhook acts on (`pin`, `pullSecrets`) is held against the checked policy.
+//! the webhook acts on (`pin`, `pullSecrets`) is tested there.
 
 use pullproof::manifest::yaml;
 use pullproof::policy::ImageCheckPolicy;
@@ -16,7 +16,7 @@ fn text(name: &str) -> String {
     std::fs::read_to_string(format!("{folder}/{name}.yaml")).unwrap()
 }
 
-fn read(name: &str) -> ImageCheckPolicy {
+pub fn read(name: &str) -> ImageCheckPolicy {
     let text = text(name);
     let parsed = yaml::parse(&text);
     assert_eq!((parsed.documents.len(), parsed.errors.len()), (1, 0), "{name}");

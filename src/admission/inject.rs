@@ -18,7 +18,7 @@ use crate::text::clean;
 /// What came of the policies' rules for one Pod.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Injection {
-    /// Names of secrets to add, in the order of the policies.
+    /// Names of secrets to add, in the order of the images.
     pub secrets: Vec<String>,
     pub warnings: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::hook::{Hook, Setup, image, pod, registry, review, sent_to, with};
+use super::hook::{Hook, Setup, deployment, image, pod, registry, review, sent_to, with};
 use crate::support::tls::Authority;
 
 /// What came back for a body; every answer leaves the connection usable or says that it ends.
@@ -58,6 +58,25 @@ async fn b05_another_version_or_kind_and_a_missing_or_odd_uid_are_status_400() {
     answer.warns("could not read this object");
 }
 
+/// The API server says what kind it was sent; what an object says of itself lets it pass nothing.
+#[tokio::test]
+async fn b05_the_kind_of_the_request_counts_and_not_that_in_the_object() {
+    let registry = registry().await;
+    let hook = Setup::of(&[registry.host()]).deny().start().await;
+    let gone = image(&registry, "app:gone");
+    for (kind, object) in [("Pod", pod(&[&gone])), ("Deployment", deployment(&gone))] {
+        for (version, other) in
+            [("v1", "ConfigMap"), ("v1", "Pod"), ("batch/v1", "CronJob"), ("v9", ""), ("", "\u{0}")]
+        {
+            let mut sent = review(object.clone());
+            sent["request"]["object"]["apiVersion"] = json!(version);
+            sent["request"]["object"]["kind"] = json!(other);
+            assert_eq!(sent["request"]["kind"]["kind"], kind);
+            hook.send("validate", &sent).await.denies("app:gone");
+        }
+    }
+}
+
 /// Names are kept as keys, logged and told as Events: what no object can be called goes no further.
 #[tokio::test]
 async fn names_longer_than_any_object_has_are_status_400() {
@@ -86,6 +105,45 @@ async fn b03_deep_nesting_is_refused_or_never_walked() {
     let response = hook.post("validate", inside).await;
     assert!(matches!(response.status().as_u16(), 200 | 400));
     assert_eq!(hook.metric("pullproof_panics_total"), 0.0);
+    hook.validate(pod(&[])).await.silent();
+}
+
+/// A spec has a template, and that a spec: what is read without an end would end the program.
+#[tokio::test]
+async fn b03_templates_in_templates_without_end_are_refused_and_end_nothing() {
+    let hook = Setup::default().deny().start().await;
+    let nested = |inner: &str, levels: usize| {
+        let open = format!("{{\"spec\":{{{inner}").repeat(levels);
+        format!("{open}{{}}{}", "}}".repeat(levels))
+    };
+    for (version, kind) in [("v1", "Pod"), ("apps/v1", "Deployment"), ("batch/v1", "CronJob")] {
+        for inner in ["\"template\":", "\"jobTemplate\":"] {
+            for field in ["object", "oldObject"] {
+                let mut sent = review(json!({"apiVersion": version, "kind": kind}));
+                sent["request"]["operation"] = json!("UPDATE");
+                sent["request"][field] = json!("here");
+                let of = |levels| sent.to_string().replace("\"here\"", &nested(inner, levels));
+                // It is the depth that counts, and nothing else in it.
+                let shallow = hook.post("validate", of(20)).await.text().await.unwrap();
+                assert!(shallow.contains("\"allowed\":true") && !shallow.contains("could not"));
+                let text = of(100_000);
+                for path in ["validate", "mutate"] {
+                    let response = hook.post(path, text.clone()).await;
+                    let status = response.status().as_u16();
+                    let said = response.text().await.unwrap();
+                    // No JSON for us, an object that nothing is known of, or one without images.
+                    let is_told = match status {
+                        200 if field == "object" => said.contains("could not read this object"),
+                        200 => said.contains("\"allowed\":true"),
+                        _ => status == 400 && said.contains("the body is not "),
+                    };
+                    assert!(is_told, "{kind} {field}: {status} {said}");
+                }
+            }
+        }
+    }
+    assert_eq!(hook.metric("pullproof_panics_total"), 0.0);
+    hook.validate(pod(&[])).await.silent();
 }
 
 /// The API server takes the last of two; whatever passes here must have been judged by the last.

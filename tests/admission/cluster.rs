@@ -10,22 +10,23 @@ use serde_json::{Value, json};
 use super::hook::{
     Answer, Hook, Setup, deployment, image, owned_pod, pod, registry, review, sent_to, with,
 };
-use crate::cluster_room::stub::{ApiServer, Fault};
-use crate::support::{Config, FakeRegistry};
+use super::injection::injecting;
+use crate::cluster_room::stub::{ApiServer, Fault as StubFault};
+use crate::support::{Config, FakeRegistry, Fault};
 
 const NODES: &str = "/api/v1/nodes";
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
-const PASSWORD: &str = "canary-password-of-the-registry";
+pub const PASSWORD: &str = "canary-password-of-the-registry";
 
-fn secret_path(name: &str) -> String {
+pub fn secret_path(name: &str) -> String {
     format!("/api/v1/namespaces/shop/secrets/{name}")
 }
 
-fn account_path(name: &str) -> String {
+pub fn account_path(name: &str) -> String {
     format!("/api/v1/namespaces/shop/serviceaccounts/{name}")
 }
 
-fn secret(registry: &str, password: &str) -> Value {
+pub fn secret(registry: &str, password: &str) -> Value {
     let auth = STANDARD.encode(format!("ci:{password}"));
     let config = json!({"auths": {registry: {"auth": auth}}}).to_string();
     json!({"kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
@@ -44,7 +45,7 @@ fn node(name: &str, runtime: &str, images: &[&str]) -> Value {
 }
 
 /// An API server with one node and the default ServiceAccount.
-async fn api() -> ApiServer {
+pub async fn api() -> ApiServer {
     let api = ApiServer::start().await;
     api.list(NODES, vec![node("a", "containerd://2.0.0", &[])]);
     api.put(&account_path("default"), json!({"kind": "ServiceAccount"}));
@@ -52,20 +53,20 @@ async fn api() -> ApiServer {
 }
 
 /// A registry whose `team/app:1` only `ci` may read.
-async fn private() -> FakeRegistry {
+pub async fn private() -> FakeRegistry {
     let config = Config::bearer().user("ci", PASSWORD).private("team/app", &["ci"]);
     let registry = FakeRegistry::start(config).await;
     registry.push_image("team/app", "1", "linux/amd64");
     registry
 }
 
-fn pod_with(image: &str, secrets: &[&str]) -> Value {
+pub fn pod_with(image: &str, secrets: &[&str]) -> Value {
     let mut object = pod(&[image]);
     object["spec"]["imagePullSecrets"] = secrets.iter().map(|it| json!({"name": it})).collect();
     object
 }
 
-async fn judged(hook: &Hook, object: Value) -> Answer {
+pub async fn judged(hook: &Hook, object: Value) -> Answer {
     let began = Instant::now();
     let answer = hook.validate(object).await;
     assert!(began.elapsed() < Duration::from_millis(4990), "{:?}", began.elapsed());
@@ -81,6 +82,9 @@ async fn f39_the_pods_secret_is_used_and_a_rotated_or_deleted_one_counts_within_
     let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
     let refused = judged(&hook, pod_with(&name, &["pull"])).await;
     refused.denies("[policy strict, ");
+    for part in ["refuses the login of secret shop/pull", "401"] {
+        assert!(refused.message().contains(part), "{part} in {refused:?}");
+    }
     // The account of a workload may be made after the workload; its Pods wait for it.
     let mut early = deployment(&name);
     early["spec"]["template"]["spec"]["serviceAccountName"] = json!("later");
@@ -96,6 +100,38 @@ async fn f39_the_pods_secret_is_used_and_a_rotated_or_deleted_one_counts_within_
     let gone = judged(&hook, pod_with(&name, &["pull"])).await;
     assert!(!gone.text().trim().is_empty(), "{gone:?}");
     assert_eq!(api.asked("/api/v1/namespaces/shop/secrets"), 0, "secrets are never listed");
+}
+
+/// Who is denied must find the login that was refused, wherever the Pod has it from.
+#[tokio::test]
+async fn a_denial_names_the_login_that_was_refused_and_the_secret_it_is_from() {
+    let (api, registry) = (api().await, private().await);
+    let name = image(&registry, "team/app:1");
+    api.put(&secret_path("of-account"), secret(registry.host(), "wrong"));
+    api.put(&secret_path("of-pod"), secret(registry.host(), "wrong too"));
+    let account = json!({"kind": "ServiceAccount", "imagePullSecrets": [{"name": "of-account"}]});
+    api.put(&account_path("robot"), account);
+    let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
+    let by_account = |secrets: &[&str]| {
+        let mut object = pod_with(&name, secrets);
+        object["spec"]["serviceAccountName"] = json!("robot");
+        object
+    };
+    for (object, source, other) in [
+        (by_account(&[]), "of-account", "of-pod"),
+        (by_account(&["of-pod"]), "of-pod", "of-account"),
+    ] {
+        let answer = judged(&hook, object).await;
+        answer.denies("credentials-rejected");
+        let text = answer.message();
+        let named = format!("refuses the login of secret shop/{source}");
+        assert!(text.contains(&named), "{named} in {text}");
+        assert!(!text.contains(other) && !text.contains("wrong too"), "{text}");
+    }
+    // None at all is said, too.
+    let answer = judged(&hook, pod(&[&name])).await;
+    answer.denies("without login");
+    assert!(!answer.message().contains("secret shop/"), "{answer:?}");
 }
 
 #[tokio::test]
@@ -130,7 +166,7 @@ async fn f38_a_slow_or_forbidding_api_server_is_a_warning_in_time_and_no_denial(
     api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
     let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
     let name = image(&registry, "team/app:1");
-    api.fail("/api/v1/namespaces", Fault::Status(403));
+    api.fail("/api/v1/namespaces", StubFault::Status(403));
     let answer = judged(&hook, pod_with(&name, &["pull"])).await;
     answer.warns("could not tell");
     assert!(answer.text().contains("get") && answer.text().contains("secrets"), "{answer:?}");
@@ -138,11 +174,11 @@ async fn f38_a_slow_or_forbidding_api_server_is_a_warning_in_time_and_no_denial(
     api.put(&secret_path("slow"), secret(registry.host(), PASSWORD));
     let mut secrets = Vec::new();
     for (secret, fault) in [
-        ("slow", Fault::Delay(Duration::from_secs(4))),
-        ("hung", Fault::Delay(Duration::from_secs(10))),
-        ("busy", Fault::Status(429)),
-        ("sick", Fault::Status(500)),
-        ("odd", Fault::Garbage),
+        ("slow", StubFault::Delay(Duration::from_secs(4))),
+        ("hung", StubFault::Delay(Duration::from_secs(10))),
+        ("busy", StubFault::Status(429)),
+        ("sick", StubFault::Status(500)),
+        ("odd", StubFault::Garbage),
     ] {
         api.fail(&secret_path(secret), fault);
         secrets.push(secret);
@@ -162,7 +198,7 @@ async fn the_default_install_admits_everything_with_a_slow_api_server_and_says_w
     let (api, registry) = (api().await, private().await);
     let hook = Setup::of(&[registry.host()]).start_in(&api).await;
     api.put(&secret_path("pull"), secret(registry.host(), PASSWORD));
-    api.fail("/api/v1/namespaces", Fault::Delay(Duration::from_secs(20)));
+    api.fail("/api/v1/namespaces", StubFault::Delay(Duration::from_secs(20)));
     let name = image(&registry, "team/app:1");
     let with_secret = pod_with(&name, &["pull"]);
     let (hook, mut owned, mut workload) = (&hook, owned_pod(&name), deployment(&name));
@@ -209,142 +245,6 @@ async fn registry_open() -> FakeRegistry {
     registry().await
 }
 
-fn injecting(registry: &FakeRegistry) -> Setup {
-    let rule = json!([{"registry": registry.host(), "secret": "ghcr-pull"}]);
-    Setup::of(&[registry.host()]).policy("inject", json!({"pullSecrets": rule, "pin": true}))
-}
-
-#[tokio::test]
-async fn a_pull_secret_is_added_where_nothing_of_the_pods_matches_and_counts_for_the_pin() {
-    let (api, registry) = (api().await, private().await);
-    api.put(&secret_path("ghcr-pull"), secret(registry.host(), PASSWORD));
-    api.put(&secret_path("other"), secret("other.example", "x"));
-    let hook = injecting(&registry).start_in(&api).await;
-    let name = image(&registry, "team/app:1");
-    for (object, names) in [
-        (pod(&[&name]), json!([{"name": "ghcr-pull"}])),
-        (pod_with(&name, &[]), json!([{"name": "ghcr-pull"}])),
-        (pod_with(&name, &["other"]), json!([{"name": "other"}, {"name": "ghcr-pull"}])),
-    ] {
-        let answer = hook.mutate(object.clone()).await;
-        assert!(answer.warnings().is_empty(), "{answer:?}");
-        let applied = answer.applied(object);
-        assert_eq!(applied["spec"]["imagePullSecrets"], names);
-        let pinned = applied["spec"]["containers"][0]["image"].as_str().unwrap();
-        assert!(pinned.starts_with(&format!("{name}@sha256:")), "{pinned}");
-        hook.mutate(applied.clone()).await.silent();
-        judged(&hook, applied).await.silent();
-    }
-    // Its own credential matches: nothing is added, good or not.
-    api.put(&secret_path("own"), secret(registry.host(), "wrong"));
-    let answer = hook.mutate(pod_with(&name, &["own"])).await;
-    assert!(answer.patch().is_empty(), "{answer:?}");
-    // Of another registry.
-    let answer = hook.mutate(pod(&["127.0.0.1:1/app:1"])).await;
-    assert!(answer.patch().is_empty(), "{answer:?}");
-}
-
-#[tokio::test]
-async fn each_reason_not_to_add_a_pull_secret_has_a_warning_of_its_own() {
-    let (api, registry) = (api().await, private().await);
-    let hook = injecting(&registry).start_in(&api).await;
-    let name = image(&registry, "team/app:1");
-    let cases: [(&str, Option<Value>, Option<Fault>, Value); 7] = [
-        ("it is not in this namespace", None, None, json!({})),
-        (
-            "may not read it",
-            Some(secret(registry.host(), PASSWORD)),
-            Some(Fault::Status(403)),
-            json!({}),
-        ),
-        (
-            "could not be read",
-            Some(secret(registry.host(), PASSWORD)),
-            Some(Fault::Status(500)),
-            json!({}),
-        ),
-        (
-            "no pull secret that can be decoded",
-            Some(json!({"type": "Opaque", "data": {"a": "eA=="}})),
-            None,
-            json!({}),
-        ),
-        (
-            "no pull secret that can be decoded",
-            Some(
-                json!({"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "%%%"}}),
-            ),
-            None,
-            json!({}),
-        ),
-        ("no entry for this image", Some(secret("other.example", PASSWORD)), None, json!({})),
-        (
-            "does not let it be mounted",
-            Some(secret(registry.host(), PASSWORD)),
-            None,
-            json!({"kubernetes.io/enforce-mountable-secrets": "true"}),
-        ),
-    ];
-    for (part, object, fault, annotations) in cases {
-        // The webhook looks again after five seconds.
-        api.mend();
-        api.remove(&secret_path("ghcr-pull"));
-        if let Some(object) = object {
-            api.put(&secret_path("ghcr-pull"), object);
-        }
-        if let Some(fault) = fault {
-            api.fail(&secret_path("ghcr-pull"), fault);
-        }
-        api.put(
-            &account_path("default"),
-            json!({"kind": "ServiceAccount", "metadata": {"annotations": annotations}}),
-        );
-        let hook = injecting(&registry).start_in(&api).await;
-        let answer = hook.mutate(pod(&[&name])).await;
-        answer.warns(part);
-        answer.warns("secret ghcr-pull is not added");
-        assert!(
-            answer.patch().iter().all(|it| !it.to_string().contains("imagePullSecrets")),
-            "{answer:?}"
-        );
-        assert!(!answer.0.to_string().contains(PASSWORD));
-        let hook = Setup { detail: pullproof::admission::Detail::Coarse, ..injecting(&registry) }
-            .start_in(&api)
-            .await;
-        let answer = hook.mutate(pod(&[&name])).await;
-        assert!(!answer.text().contains(part), "coarse answers tell a stranger: {answer:?}");
-    }
-    drop(hook);
-}
-
-#[tokio::test]
-async fn an_account_that_could_not_be_read_is_told_as_such_and_one_that_was_is_kept() {
-    let (api, registry) = (api().await, private().await);
-    let name = image(&registry, "team/app:1");
-    // A secret of its own, so that the account is asked for the injection alone.
-    api.put(&secret_path("own"), secret("other.example", "x"));
-    api.put(&secret_path("ghcr-pull"), secret(registry.host(), PASSWORD));
-    for (fault, part) in [
-        (Fault::Status(403), "may not read the Pod's ServiceAccount"),
-        (Fault::Status(500), "the Pod's ServiceAccount could not be read"),
-    ] {
-        api.fail(&account_path("default"), fault);
-        let hook = injecting(&registry).start_in(&api).await;
-        let answer = hook.mutate(pod_with(&name, &["own"])).await;
-        answer.warns(part);
-        assert!(!answer.patch().iter().any(|it| it.to_string().contains("ghcr-pull")));
-        api.mend();
-    }
-    api.put(&account_path("default"), json!({"kind": "ServiceAccount"}));
-    let hook = injecting(&registry).start_in(&api).await;
-    let before = api.asked(&account_path("default"));
-    for _ in 0..3 {
-        let answer = hook.mutate(pod_with(&name, &["own"])).await;
-        assert!(answer.patch().iter().any(|it| it.to_string().contains("ghcr-pull")));
-    }
-    assert!(api.asked(&account_path("default")) - before <= 2, "asked for each Pod");
-}
-
 #[tokio::test]
 async fn an_owned_pod_whose_image_a_node_holds_is_warned_of_even_where_owned_pods_are_denied() {
     let (api, registry) = (api().await, registry().await);
@@ -361,8 +261,34 @@ async fn an_owned_pod_whose_image_a_node_holds_is_warned_of_even_where_owned_pod
     judged(&hook, always).await.denies("app:gone");
 }
 
+/// CRI-O may look a short name up elsewhere.
 #[tokio::test]
-async fn platforms_come_from_the_nodes_and_runtimes_decide_on_short_names() {
+async fn the_runtimes_of_the_nodes_decide_whether_a_short_name_is_pinned() {
+    let (api, registry) = (api().await, registry().await);
+    let digest = registry.push_index("library/nginx", "1", &["linux/amd64".into()]);
+    let setup = || {
+        let mut setup = Setup::of(&["docker.io", "registry-1.docker.io"]).pin();
+        let address = registry.host().parse().unwrap();
+        setup.settings.addresses.insert("registry-1.docker.io".into(), address);
+        setup
+    };
+    let object = pod(&["nginx:1"]);
+    let hook = setup().start_in(&api).await;
+    let applied = hook.mutate(object.clone()).await.applied(object.clone());
+    assert_eq!(applied["spec"]["containers"][0]["image"], format!("nginx:1@{digest}"));
+    let nodes = [node("a", "containerd://2.0.0", &[]), node("b", "cri-o://1.33.0", &[])];
+    api.list(NODES, nodes.into());
+    let hook = setup().start_in(&api).await;
+    let before = registry.count();
+    hook.mutate(object).await.silent();
+    assert_eq!(registry.count(), before, "{:?}", registry.log());
+    // Its registry is written out.
+    let full = pod(&["docker.io/library/nginx:1"]);
+    assert_eq!(hook.mutate(full).await.patch().len(), 3);
+}
+
+#[tokio::test]
+async fn platforms_come_from_the_nodes() {
     let (api, registry) = (api().await, registry().await);
     registry.push_image("arm", "1", "linux/arm64");
     let hook = Setup::of(&[registry.host()]).deny().start_in(&api).await;
@@ -414,7 +340,7 @@ async fn a_namespace_whose_labels_are_not_known_is_refused_nothing_and_changed_i
     judged(&hook, pod(&[&gone])).await.denies("app:gone");
     assert!(!hook.mutate(pod(&[&good])).await.patch().is_empty());
     // Nobody can tell whether the namespace is free of the policy.
-    api.fail(SHOP, Fault::Status(500));
+    api.fail(SHOP, StubFault::Status(500));
     let hook = setup().start_in(&api).await;
     judged(&hook, pod(&[&gone])).await.warns("app:gone");
     assert!(hook.mutate(pod(&[&good])).await.patch().is_empty());
@@ -468,6 +394,46 @@ async fn events_are_raised_for_owned_pods_and_never_on_a_dry_run() {
     hook.validate(pod(&[&image(&registry, "app:gone")])).await.warns("app:gone");
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(api.asked(EVENTS), 1);
+}
+
+/// `Audit` is for who wants to know first what a policy would do.
+#[tokio::test]
+async fn what_a_policy_only_audits_is_an_event_and_a_metric_and_no_word_in_the_answer() {
+    let (api, registry) = (api().await, registry().await);
+    let spec = json!({"action": "Audit", "inconclusive": "Audit"});
+    let hook = Setup::of(&[registry.host()]).policy("watch", spec).start_in(&api).await;
+    let gone = || review(pod(&[&image(&registry, "app:gone")]));
+    hook.send("validate", &with(gone(), "dryRun", true)).await.silent();
+    hook.send("validate", &gone()).await.silent();
+    super::hook::wait(|| !api.posted().is_empty()).await;
+    registry.fault(Fault::in_repository("sick").answer(503));
+    hook.validate(deployment(&image(&registry, "sick:1"))).await.silent();
+    super::hook::wait(|| api.posted().len() > 1).await;
+    hook.validate(pod(&[&image(&registry, "app:1")])).await.silent();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let told: Vec<Value> = api
+        .posted()
+        .iter()
+        .map(|it| {
+            json!([it["regarding"]["kind"], it["regarding"]["name"], it["type"], it["reason"]])
+        })
+        .collect();
+    let events = [
+        json!(["Pod", "web", "Normal", "ImageWillNotPull"]),
+        json!(["Deployment", "web", "Normal", "ImageNotConfirmed"]),
+    ];
+    assert_eq!(told, events);
+    assert!(api.posted()[0]["note"].as_str().unwrap().contains("[tag-not-found]"));
+    let results = |cause: &str| {
+        let host = registry.host();
+        hook.metric(&format!(
+            "pullproof_results_total{{cause=\"{cause}\",registry=\"{host}\",verdict=\"audit\"}}"
+        ))
+    };
+    // The dry run is counted, too.
+    assert_eq!((results("tag-not-found"), results("registry-error")), (2.0, 1.0));
+    let audited = "pullproof_reviews_total{endpoint=\"validate\",verdict=\"audit\"}";
+    assert_eq!(hook.metric(audited), 3.0, "{}", hook.metrics());
 }
 
 /// Passwords and tokens are in no answer, Event or metric, whatever goes wrong with them.

@@ -37,7 +37,8 @@ async fn f28_a_thousand_equal_cold_reviews_are_three_requests() {
 
 #[tokio::test]
 async fn f11_a_registry_that_keeps_failing_is_left_alone_and_answered_for_at_once() {
-    let (sick, well) = (registry().await, registry().await);
+    const SLOW: Duration = Duration::from_millis(400);
+    let (sick, well) = (FakeRegistry::start(Config::open().latency(SLOW)).await, registry().await);
     sick.fault(Fault::on("*", "*").answer(503));
     let hook = Arc::new(Setup::of(&[sick.host(), well.host()]).deny().start().await);
     for nth in 0..20 {
@@ -50,6 +51,16 @@ async fn f11_a_registry_that_keeps_failing_is_left_alone_and_answered_for_at_onc
         answer.warns("could not tell");
     }
     assert!(sick.count() - before <= 2, "{} requests", sick.count() - before);
+    // One after another, since that is what each of them waits; a probe now and then asks it anew.
+    let mut took = Vec::new();
+    for nth in 0..40 {
+        let began = Instant::now();
+        hook.validate(pod(&[&image(&sick, &format!("app:y{nth}"))])).await.warns("could not tell");
+        took.push(began.elapsed());
+    }
+    took.sort();
+    // Below 5 ms where the machine has nothing else to do and the code is optimised.
+    assert!(took[20] < Duration::from_millis(100) && took[35] < SLOW, "{took:?}");
     hook.validate(pod(&[&image(&well, "app:1")])).await.silent();
 }
 
@@ -127,9 +138,10 @@ async fn p99(strict: &Strict, well: &FakeRegistry, name: &str, reviews: usize) -
 
 /// A thousand distinct images of a host that hangs come in meanwhile. A hundredth of the reviews is
 /// two, so a machine that is busy with something else can spoil any one comparison: the best
-/// of three counts, and 40 ms are allowed for what the thousand cost by being read at all.
+/// of three counts, and 40 ms are allowed for what the thousand cost by being read at all. That is a
+/// bound, far below what a host that hangs would cost; the ratio is shown by the bench.
 #[tokio::test(flavor = "multi_thread")]
-async fn f29_a_thousand_images_on_a_hung_host_less_than_double_the_p99_of_another() {
+async fn f29_a_thousand_images_on_a_hung_host_move_the_p99_of_another_by_milliseconds() {
     const SLACK: Duration = Duration::from_millis(40);
     let mut seen = Vec::new();
     for _ in 0..3 {
@@ -184,11 +196,14 @@ async fn f30_a_namespace_that_floods_is_stopped_and_another_is_served() {
         tokio::spawn(async move { at_once(&hook, flood).await })
     };
     super::hook::wait(|| hook.metric("pullproof_reviews_in_flight") > 0.0).await;
+    let mut took = Vec::new();
     for nth in 0..10 {
         let began = Instant::now();
         hook.validate(pod(&[&image(&registry, &format!("quiet:{nth}"))])).await.silent();
-        assert!(began.elapsed() < Duration::from_millis(4600), "{:?}", began.elapsed());
+        took.push(began.elapsed());
     }
+    took.sort();
+    assert!(took[8] < Duration::from_secs(1), "{took:?}");
     let answers = flooding.await.unwrap();
     let is_fair =
         |answer: &super::hook::Answer| answer.allowed() || !answer.text().contains("[throttled]");

@@ -13,15 +13,33 @@ async fn in_time(hook: &Hook, path: &str, images: &[&str], most: u64) -> Answer 
     answer
 }
 
+/// We answer after 600 ms, so that 300 are left for a machine that is slow. One that is busy with
+/// other tests may take them in a try, but not in all of three, and never all of the second.
 #[tokio::test]
-async fn f50_with_a_second_of_time_a_hung_registry_is_answered_for_before_it_ends() {
+async fn f50_with_a_second_of_time_a_hung_registry_is_answered_for_before_nine_tenths_of_it() {
+    const SOON: Duration = Duration::from_millis(900);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let (validated, mutated) = a_second_with_a_hung_registry().await;
+        if validated < SOON && mutated < SOON {
+            return;
+        }
+        seen.push((validated, mutated));
+    }
+    panic!("{seen:?}");
+}
+
+/// How long the answers of both webhooks take.
+async fn a_second_with_a_hung_registry() -> (Duration, Duration) {
     let (good, hung) = (registry().await, registry().await);
     hung.fault(Fault::on("*", "*").hang());
-    let hook = Setup::of(&[good.host(), hung.host()]).deny().start().await;
+    let hook = Setup::of(&[good.host(), hung.host()]).deny().pin().start().await;
     good.push_image("other", "1", "linux/amd64");
     let images = [image(&good, "app:1"), image(&hung, "app:1"), image(&good, "other:1")];
     let images: Vec<&str> = images.iter().map(String::as_str).collect();
+    let began = Instant::now();
     let answer = in_time(&hook, "validate?timeout=1s", &images, 990).await;
+    let validated = began.elapsed();
     answer.warns("2 of 3 images checked");
     answer.warns("container \"c1\": could not tell");
     assert_eq!(answer.warnings().len(), 2, "{answer:?}");
@@ -29,8 +47,13 @@ async fn f50_with_a_second_of_time_a_hung_registry_is_answered_for_before_it_end
     let waited = text.split_once(&format!("{} did not answer in ", hung.host())).map(|(_, it)| it);
     let waited = waited.and_then(|it| it.split_once(" s")).map(|(seconds, _)| seconds.parse());
     assert!(matches!(waited, Some(Ok(0.3..=0.8))) && text.contains("[out-of-time]"), "{text}");
+    let began = Instant::now();
     let answer = in_time(&hook, "mutate?timeout=1s", &images, 990).await;
-    assert!(answer.allowed());
+    let mutated = began.elapsed();
+    answer.warns("is not pinned");
+    // It did wait, and did not pass over it.
+    assert!(validated.min(mutated) > Duration::from_millis(400), "{validated:?} {mutated:?}");
+    (validated, mutated)
 }
 
 #[tokio::test]

@@ -56,6 +56,36 @@ async fn a_denial_and_the_warnings_beside_it_are_both_told() {
     assert!(answer.warnings().iter().any(|it| it.contains("sick:1")), "{answer:?}");
 }
 
+/// The API server keeps them beside the request, as annotations named by the webhook.
+#[tokio::test]
+async fn the_causes_of_all_that_is_not_simply_allowed_are_told_for_the_audit_log() {
+    let registry = registry().await;
+    registry.fault(Fault::in_repository("sick").answer(503));
+    let audit = json!([{"id": "latest-tag", "action": "Audit"}]);
+    let setup = Setup::of(&[registry.host()]);
+    let hook =
+        setup.policy("p", json!({"action": "Deny", "causes": audit, "pin": true})).start().await;
+    registry.push_index("app", "latest", &["linux/amd64".into()]);
+    let images = |names: &[&str]| {
+        let images: Vec<String> = names.iter().map(|name| image(&registry, name)).collect();
+        pod(&images.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    for (names, causes) in [
+        (&["app:1"][..], json!(null)),
+        (&["app:latest"], json!({"causes": "latest-tag"})),
+        (&["sick:1"], json!({"causes": "registry-error"})),
+        (
+            &["app:gone", "app:1", "app:gone-too", "sick:1", "nothing:1"],
+            json!({"causes": "registry-error,repository-not-found,tag-not-found"}),
+        ),
+    ] {
+        let answer = hook.validate(images(names)).await;
+        assert_eq!(answer.0["auditAnnotations"], causes, "{names:?}: {answer:?}");
+    }
+    let pinned = hook.mutate(images(&["app:1"])).await;
+    assert!(!pinned.patch().is_empty() && pinned.0["auditAnnotations"].is_null(), "{pinned:?}");
+}
+
 #[tokio::test]
 async fn a_finding_that_is_only_likely_is_never_denied() {
     let config = Config::bearer().user("ci", "pw").absent_looks_private();

@@ -491,7 +491,7 @@ async fn a_torn_secret_is_made_whole() {
 async fn a_policy_says_whether_it_is_accepted() {
     // The real definition refuses most of what is invalid before anyone can read it.
     let place = Place::of(loose(), "policy").await;
-    let _program = place.start();
+    let program = place.start();
     let name = &place.namespace;
     let apply = |mut spec: Value| {
         // Others have Pods in this cluster.
@@ -527,6 +527,24 @@ async fn a_policy_says_whether_it_is_accepted() {
     assert_eq!(invalid[0]["status"], "False");
     assert_eq!(invalid[0]["reason"], "Invalid");
     assert!(invalid[0]["message"].as_str().unwrap().contains("no-such-cause"));
+    let field = format!("regarding.name={name},reason=PolicyInvalid");
+    let events = || {
+        let arguments = ["get", "events.events.k8s.io", "-n", "default", "-o", "json"];
+        let said = place.cluster.kubectl(&[&arguments[..], &["--field-selector", &field]].concat());
+        serde_json::from_str::<Value>(&said.expect_ok()).unwrap()["items"].clone()
+    };
+    let event = until("an Event", async || events().get(0).cloned()).await;
+    assert_eq!(event["regarding"]["kind"], "ImageCheckPolicy", "{event}");
+    assert_eq!(event["regarding"]["uid"], json!(policies.get(name).await.unwrap().metadata.uid));
+    assert_eq!(event["type"], "Warning");
+    assert!(event["note"].as_str().unwrap().contains("no-such-cause"), "{event}");
+    until("the invalid one in metrics", async || {
+        let (_, metrics) = program.get("/metrics").await?;
+        let told = "pullproof_controller_policies{state=\"invalid\"} ";
+        let count = metrics.lines().find_map(|line| line.strip_prefix(told))?.to_owned();
+        (count != "0").then_some(())
+    })
+    .await;
     apply(json!({"action": "Deny", "inconclusive": "Deny", "causes": []}));
     let risky = conditions().await;
     assert_eq!(risky[0]["status"], "True");

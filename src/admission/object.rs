@@ -19,6 +19,8 @@ use crate::image::{PullPolicy, Reference, Role};
 /// that a review is read in one go: no field of one means something else in another.
 #[derive(Debug, Default, Deserialize)]
 pub struct Object<'a> {
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub kind: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     pub metadata: Metadata<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]

@@ -28,8 +28,8 @@ pub enum NoReview {
     NoUid,
     #[error("its objects have more than {MAX_ENTRIES} entries or {MAX_IMAGES} images")]
     TooMany,
-    #[error("the object's namespace is not that of the request")]
-    OtherNamespace,
+    #[error("the object's {0} is not that of the request")]
+    Mismatch(&'static str),
     #[error("the request's {0} is longer than {MAX_NAME} bytes")]
     TooLong(&'static str),
 }
@@ -138,11 +138,14 @@ pub fn parse(body: &[u8]) -> Result<Request<'_>, NoReview> {
     if let Some((field, _)) = too_long {
         return Err(NoReview::TooLong(field));
     }
-    // No API server sends that: it puts an object into the namespace it is sent to, or refuses it.
+    // No API server sends that: it refuses an object that is not of the kind or namespace it is sent to.
     if let (Some(shape), Some(Ok(object))) = (Shape::of(&request.kind), &request.object) {
-        let namespace = &*object.metadata.namespace;
-        if !namespace.is_empty() && namespace != request.namespace {
-            return Err(NoReview::OtherNamespace);
+        let (kind, namespace) = (&object.kind, &object.metadata.namespace);
+        if !kind.is_empty() && *kind != request.kind.kind {
+            return Err(NoReview::Mismatch("kind"));
+        }
+        if !namespace.is_empty() && *namespace != request.namespace {
+            return Err(NoReview::Mismatch("namespace"));
         }
         if Admitted::new(shape, object).texts().nth(MAX_IMAGES).is_some() {
             return Err(NoReview::TooMany);

@@ -131,26 +131,7 @@ pub fn parse(body: &[u8]) -> Result<Request<'_>, NoReview> {
         Err(NoReview::Json(_)) => of_review::<&RawValue>(text)?.map(Object::read),
         read => read?.map(Ok),
     };
-    if request.uid.is_empty() {
-        return Err(NoReview::NoUid);
-    }
-    let too_long = request.names().into_iter().find(|(_, name)| name.len() > MAX_NAME);
-    if let Some((field, _)) = too_long {
-        return Err(NoReview::TooLong(field));
-    }
-    // No API server sends that: it refuses an object that is not of the kind or namespace it is sent to.
-    if let (Some(shape), Some(Ok(object))) = (Shape::of(&request.kind), &request.object) {
-        let (kind, namespace) = (&object.kind, &object.metadata.namespace);
-        if !kind.is_empty() && *kind != request.kind.kind {
-            return Err(NoReview::Mismatch("kind"));
-        }
-        if !namespace.is_empty() && *namespace != request.namespace {
-            return Err(NoReview::Mismatch("namespace"));
-        }
-        if Admitted::new(shape, object).texts().nth(MAX_IMAGES).is_some() {
-            return Err(NoReview::TooMany);
-        }
-    }
+    request.check()?;
     Ok(request)
 }
 
@@ -183,6 +164,31 @@ impl<'a, O> Request<'a, O> {
 }
 
 impl Request<'_> {
+    /// Whether an API server could have sent it.
+    fn check(&self) -> Result<(), NoReview> {
+        if self.uid.is_empty() {
+            return Err(NoReview::NoUid);
+        }
+        let too_long = self.names().into_iter().find(|(_, name)| name.len() > MAX_NAME);
+        if let Some((field, _)) = too_long {
+            return Err(NoReview::TooLong(field));
+        }
+        let (Some(shape), Some(Ok(object))) = (Shape::of(&self.kind), &self.object) else {
+            return Ok(());
+        };
+        let (kind, namespace) = (&object.kind, &object.metadata.namespace);
+        if !kind.is_empty() && *kind != self.kind.kind {
+            return Err(NoReview::Mismatch("kind"));
+        }
+        if !namespace.is_empty() && *namespace != self.namespace {
+            return Err(NoReview::Mismatch("namespace"));
+        }
+        match Admitted::new(shape, object).texts().nth(MAX_IMAGES) {
+            Some(_) => Err(NoReview::TooMany),
+            None => Ok(()),
+        }
+    }
+
     /// The names of the request by their fields, and not those inside its object.
     fn names(&self) -> [(&'static str, &str); 8] {
         [

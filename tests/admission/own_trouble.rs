@@ -55,8 +55,9 @@ async fn f46_without_descriptors_nobody_is_denied_and_with_them_all_is_as_before
 }
 
 /// F47: many distinct references under 256 MiB of memory that can be written (`RLIMIT_DATA`), half of
-/// what the chart allows: facts make room for others, large bodies that there is no room for are refused, and nobody is
-/// denied by a policy that denies what is certain. `PULLPROOF_REFERENCES` names another number than the default.
+/// what the chart allows: facts make room for others, large bodies that there is no room for are
+/// refused, and nobody is denied by a policy that denies what is certain. `PULLPROOF_REFERENCES` names
+/// another number than the default.
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stdout, reason = "figures for who makes it long")]
 async fn f47_with_little_memory_and_references_without_end_it_lives_and_answers_all() {

@@ -173,6 +173,10 @@ impl Request<'_> {
         if let Some((field, _)) = too_long {
             return Err(NoReview::TooLong(field));
         }
+        let brought = [&self.object, &self.old_object];
+        if brought.into_iter().any(|it| matches!(it, Some(Err(Unread::TooMany)))) {
+            return Err(NoReview::TooMany);
+        }
         let (Some(shape), Some(Ok(object))) = (Shape::of(&self.kind), &self.object) else {
             return Ok(());
         };
@@ -347,6 +351,17 @@ mod tests {
             let at_once: Request<'_> = of_review::<Box<Object<'_>>>(text).unwrap().map(Ok);
             let apart = of_review::<&RawValue>(text).unwrap().map(Object::read);
             assert_eq!(format!("{at_once:?}"), format!("{apart:?}"));
+        }
+    }
+
+    #[test]
+    fn too_many_entries_are_refused_beside_an_old_object_of_another_shape_too() {
+        let many = vec![json!({}); MAX_ENTRIES + 1];
+        let (object, old) = (json!({"spec": {"volumes": many}}), json!({"spec": 1}));
+        for (object, old) in [(object.clone(), old.clone()), (old, object)] {
+            let body = body(json!({"uid": "u", "oldObject": old, "object": object,
+                "kind": {"version": "v1", "kind": "Pod"}}));
+            assert!(matches!(parse(&body), Err(NoReview::TooMany)));
         }
     }
 
